@@ -1,0 +1,1 @@
+"""What hook.py does with an event. Standard library only; the hot path imports only what loads within a millisecond."""

@@ -1,0 +1,1 @@
+"""server-beta: claude-mem's runtime on Postgres and BullMQ, for teams and for one person."""

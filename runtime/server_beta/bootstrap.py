@@ -1,0 +1,150 @@
+"""Put the server together: the only module that knows every concrete class."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+
+import structlog
+
+from .consumer.lanes import CONSUMED_LANES, consume_lanes
+from .domain.ports import JobTransport, Provider, SystemClock
+from .domain.principals import LOCAL_SCOPES, Principal
+from .domain.tenancy import LOCAL_TEAM_ID
+from .engines.postgres import EmbeddedPostgres
+from .http.app import build_app
+from .http.server import HttpServer
+from .http.services import Services
+from .logs import write_logs
+from .providers.extractive import ExtractiveProvider
+from .services import close_turns, drain_spool
+from .services.access import Access
+from .services.bootstrap_local import bootstrap_local
+from .services.close_turns import CloseTurns
+from .services.context import Context
+from .services.drain_spool import DrainSpool
+from .services.generate import Generate
+from .services.group_commit import GroupCommit
+from .services.health import Health
+from .services.hooks import Hooks
+from .services.ingest import Ingest
+from .services.jobs import Jobs
+from .services.ledger import Ledger
+from .services.looper import Looper
+from .services.observations import Observations
+from .services.projects import Projects
+from .services.relay import Relay
+from .services.sessions import Sessions
+from .services.signals import Signals
+from .settings import Settings
+from .storage.database import Database
+from .storage.migrate import migrate
+from .transport.bullmq import BullmqTransport
+from .version import VERSION
+
+log = structlog.get_logger()
+
+# Together at most 10 s, the whole time that a stop may take.
+_HTTP_GRACE = timedelta(seconds=4)
+_CONSUMER_GRACE = timedelta(seconds=3)
+_LOOP_SECONDS = 1.0
+_POOL_SECONDS = 2.0
+_NOTE_KEY_USE = timedelta(seconds=30)
+
+
+async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str, int], None]) -> None:
+    """Run the server until `stop` is set; calls `ready` with its address once it can be used.
+
+    Raises a StartRefused, in one sentence, when something that is configured cannot be used.
+    """
+    write_logs(settings.log_level)
+    async with AsyncExitStack() as running:
+        dsn = await running.enter_async_context(_database_url(settings))
+        await migrate(dsn)
+        database = await Database.open(dsn)
+        running.push_async_callback(database.close, _POOL_SECONDS)
+        await bootstrap_local(database, settings.data_dir)
+        transport = _transport(settings, dsn)
+        await transport.open()
+        running.push_async_callback(transport.close, _CONSUMER_GRACE)
+        server = _Server(settings, database, transport)
+        running.push_async_callback(server.stop_loops)
+        host, port = await server.start()
+        ready(host, port)
+        log.info("ready", action="ready", host=host, port=port, version=VERSION)
+        await stop.wait()
+        log.info("stopping", action="stopping")
+        await server.http.stop(_HTTP_GRACE)
+    log.info("stopped", action="stopped")
+
+
+class _Server:
+    def __init__(self, settings: Settings, database: Database, transport: JobTransport) -> None:
+        clock = SystemClock()
+        self._settings = settings
+        self._transport = transport
+        self._relay = Relay(database, transport)
+        signals, ledger = Signals(), Ledger()
+        provider: Provider = ExtractiveProvider()
+        self._generate = Generate(
+            database, provider, self._relay, signals, ledger, clock, who=f"{socket.gethostname()}:{os.getpid()}"
+        )
+        access = Access(database, clock, settings.auth_mode)
+        projects = Projects(database)
+        sessions = Sessions(database, self._relay)
+        context = Context(database, clock, settings.context_token_budget)
+        ingest = Ingest(database, GroupCommit(database), self._relay, clock)
+        hooks = Hooks(database, ingest, projects, context, clock, settings)
+        spool = DrainSpool(
+            settings.data_dir / "spool" / "server-beta",
+            hooks,
+            Principal(LOCAL_TEAM_ID, None, None, LOCAL_SCOPES),
+        )
+        health = Health(
+            settings, VERSION, database, transport, provider, self._relay, spool, ledger, clock, CONSUMED_LANES
+        )
+        observations, jobs = Observations(database), Jobs(database, signals, clock)
+        services = Services(access, hooks, ingest, sessions, context, observations, jobs, projects, health)
+        self.http = HttpServer(build_app(services, settings))
+        self._loops = (
+            Looper("drain_spool", spool.run, drain_spool.EVERY),
+            Looper("close_turns", CloseTurns(database, self._relay).run, close_turns.EVERY),
+            Looper("note_key_use", access.note_use, _NOTE_KEY_USE),
+        )
+
+    async def start(self) -> tuple[str, int]:
+        """Listen first: a port that is taken must not have begun any work."""
+        address = await self.http.start(self._settings.host, self._settings.port)
+        if not self._settings.generation_disabled:
+            consume_lanes(self._transport, self._generate, self._settings.lane_concurrency)
+        self._relay.start()
+        for looper in self._loops:
+            looper.start()
+        return address
+
+    async def stop_loops(self) -> None:
+        """End the background loops; what they leave undone is taken up by the next start."""
+        await asyncio.gather(*(looper.stop(_LOOP_SECONDS) for looper in self._loops))
+        await self._relay.stop(_LOOP_SECONDS)
+
+
+@asynccontextmanager
+async def _database_url(settings: Settings) -> AsyncIterator[str]:
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    engine = EmbeddedPostgres(settings.data_dir)
+    try:
+        yield await engine.start()
+    finally:
+        await engine.stop()
+
+
+def _transport(settings: Settings, dsn: str) -> JobTransport:
+    if settings.redis_url is not None:
+        return BullmqTransport.on_redis(settings.redis_url, settings.queue_prefix)
+    return BullmqTransport.on_postgres(dsn, settings.queue_prefix)

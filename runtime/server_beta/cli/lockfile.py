@@ -1,0 +1,105 @@
+"""The lock that makes one process the runtime of a data folder.
+
+The lock is an flock, which the kernel gives up when its process ends, however it ends; the file is never removed. The
+holder writes its identity into the file, so that others learn who holds it without trusting any other file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .identity import ProcessIdentity, is_alive
+
+_RECORD_BYTES = 4096
+_PATIENCE_SECONDS = 2.0
+_PAUSE_SECONDS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """Nobody holds the lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Somebody holds the lock: the living process that wrote itself into the file, or None when that is not proved."""
+
+    holder: ProcessIdentity | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The held lock; nothing gives it up but the end of the process."""
+
+    descriptor: int
+
+
+def acquire(path: Path, owner: ProcessIdentity) -> Lock | Held:
+    """Take the lock for the life of this process and write `owner` into the file."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not _try(descriptor, fcntl.LOCK_EX):
+        # Most often somebody who only looks whether the lock is free, or who has not yet written its identity.
+        holder = _proved_holder(descriptor)
+        if holder is not None or time.monotonic() >= deadline:
+            os.close(descriptor)
+            return Held(holder)
+        time.sleep(_PAUSE_SECONDS)
+    record = json.dumps({"pid": owner.pid, "startToken": owner.start_token}).encode()
+    os.fchmod(descriptor, 0o600)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, record, 0)
+    return Lock(descriptor)
+
+
+def look(path: Path) -> Free | Held:
+    """See who holds the lock, without taking it from anyone."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return Free()
+    try:
+        return Free() if _try(descriptor, fcntl.LOCK_SH) else Held(_proved_holder(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def turn(path: Path, patience_seconds: float) -> Iterator[None]:
+    """Wait for a turn at an existing file, so that two stops do not signal one process twice."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        deadline = time.monotonic() + patience_seconds
+        while not _try(descriptor, fcntl.LOCK_EX) and time.monotonic() < deadline:
+            time.sleep(_PAUSE_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _proved_holder(descriptor: int) -> ProcessIdentity | None:
+    try:
+        record = json.loads(os.pread(descriptor, _RECORD_BYTES, 0))
+        holder = ProcessIdentity(int(record["pid"]), str(record["startToken"]))
+    except (ValueError, TypeError, KeyError):
+        return None
+    return holder if is_alive(holder) else None

@@ -1,0 +1,1 @@
+"""Consumers: translate delivered job ids into service calls."""

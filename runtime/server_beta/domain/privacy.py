@@ -1,0 +1,106 @@
+"""What must not be kept: text inside private tags, and secrets. `protect` is applied before anything is written."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable
+
+from .redaction import REDACTED, is_secret_member, redact
+from .text import scrub
+
+TAGS = (
+    "private",
+    "claude-mem-context",
+    "system-reminder",
+    "system_instruction",
+    "system-instruction",
+    "persisted-output",
+)
+
+# Deeper JSON than any client sends; walking it must not exhaust the stack, nor writing it out again.
+MAX_DEPTH = 100
+_TOO_DEEP = "[cut: nested too deeply]"
+
+
+def protect(value: object) -> object:
+    """Return JSON `value` without private text, secrets or characters that no store accepts; keys included."""
+    return _protected(value, 0)
+
+
+def protect_text(text: str) -> str:
+    """Return the text without private passages, secrets or characters that no store accepts."""
+    return redact(cut_tags(scrub(text)))
+
+
+def scrub_json(value: object) -> object:
+    """Return JSON `value` without characters that no store accepts; keys included, secrets and tags left alone."""
+    return _walk(value, scrub, 0)
+
+
+_TAG = re.compile(rf"<\s*+(/?+)\s*+({'|'.join(TAGS)})(?:\s[^<>]*+|/)?+>", re.IGNORECASE)
+
+
+def cut_tags(text: str) -> str:
+    """Keep only what lies outside every private tag; a tag that is never closed reaches to the end.
+
+    One pass over the text, whatever it holds. Tags of different names may cross: text is kept while none is open.
+    """
+    if "<" not in text:
+        return text
+    kept: list[str] = []
+    depth: Counter[str] = Counter()
+    begin = 0
+    for tag in _TAG.finditer(text):
+        name = tag[2].lower()
+        if not depth:
+            kept.append(text[begin : tag.start()])
+        if not tag[1]:
+            depth[name] += 1
+        elif depth[name] > 1:
+            depth[name] -= 1
+        else:
+            del depth[name]
+        begin = tag.end()
+    if not depth:
+        kept.append(text[begin:])
+    return "".join(kept)
+
+
+def _protected(value: object, depth: int) -> object:
+    if depth > MAX_DEPTH:
+        return _TOO_DEEP
+    match value:
+        case str():
+            return protect_text(value)
+        case dict():
+            return {
+                protect_text(str(key)): REDACTED
+                if is_secret_member(str(key), member)
+                else _protected(member, depth + 1)
+                for key, member in value.items()
+            }
+        case list() | tuple():
+            return [_protected(member, depth + 1) for member in value]
+        case _:
+            return _storable(value)
+
+
+def _walk(value: object, change: Callable[[str], str], depth: int) -> object:
+    if depth > MAX_DEPTH:
+        return _TOO_DEEP
+    match value:
+        case str():
+            return change(value)
+        case dict():
+            return {change(str(key)): _walk(member, change, depth + 1) for key, member in value.items()}
+        case list() | tuple():
+            return [_walk(member, change, depth + 1) for member in value]
+        case _:
+            return _storable(value)
+
+
+def _storable(value: object) -> object:
+    # JSON has no NaN and no infinity, but Python's reader accepts both and Postgres refuses them.
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""The embedded Postgres: started, found again and stopped with the server."""

@@ -1,0 +1,27 @@
+"""The HTTP application: routes and middleware put together."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from ..domain.principals import Scope
+from ..settings import Settings
+from .body import MAX_BODY_BYTES, expect_later
+from .edge import add_headers, edge
+from .exchange import SERVICES
+from .origins import OriginRule
+from .routes import ROUTES
+from .services import Services
+
+
+def build_app(services: Services, settings: Settings) -> web.Application:
+    """Build the application that serves the whole API over these services."""
+    scopes: dict[object, Scope | None] = {}
+    middleware = edge(services, OriginRule.for_bind(settings.host), scopes)
+    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[middleware])
+    app[SERVICES] = services
+    for route in ROUTES:
+        added = app.router.add_route(route.method, route.path, route.handler, expect_handler=expect_later)
+        scopes[added] = route.scope
+    app.on_response_prepare.append(add_headers)
+    return app

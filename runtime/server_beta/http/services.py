@@ -1,0 +1,32 @@
+"""The use cases that the routes call; bootstrap builds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..services.access import Access
+    from ..services.context import Context
+    from ..services.health import Health
+    from ..services.hooks import Hooks
+    from ..services.ingest import Ingest
+    from ..services.jobs import Jobs
+    from ..services.observations import Observations
+    from ..services.projects import Projects
+    from ..services.sessions import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One use case object for each noun that the API speaks of."""
+
+    access: Access
+    hooks: Hooks
+    ingest: Ingest
+    sessions: Sessions
+    context: Context
+    observations: Observations
+    jobs: Jobs
+    projects: Projects
+    health: Health

@@ -1,0 +1,34 @@
+"""Tells those who wait for a job that it is over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from datetime import timedelta
+from uuid import UUID
+
+
+class Signals:
+    """Wakes waiters in this process; what happened elsewhere they find when they look at the row."""
+
+    def __init__(self) -> None:
+        self._waiters: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
+
+    def finished(self, job_id: UUID) -> None:
+        """Wake everyone who waits for this job."""
+        for waiter in self._waiters.get(job_id, ()):
+            waiter.set()
+
+    async def wait(self, job_id: UUID, at_most: timedelta) -> None:
+        """Return when the job is finished here, or after the time."""
+        waiter = asyncio.Event()
+        self._waiters[job_id].add(waiter)
+        try:
+            async with asyncio.timeout(at_most.total_seconds()):
+                await waiter.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._waiters[job_id].discard(waiter)
+            if not self._waiters[job_id]:
+                del self._waiters[job_id]

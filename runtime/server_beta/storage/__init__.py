@@ -1,0 +1,1 @@
+"""Postgres: migrations, SQL files and the repositories that run them."""

@@ -1,0 +1,89 @@
+"""Migrations: numbered SQL files, each applied once, in order, in a transaction of its own, under one lock."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+
+import asyncpg
+
+from ..domain.errors import DatabaseUnreachable, SchemaRefused
+from .database import UNREACHABLE
+
+# Any number will do, as long as every process of every version takes the same one.
+_ADVISORY_LOCK = 0x636D656D
+_LEDGER = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    version integer PRIMARY KEY,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One migration file."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """The SHA-256 of the file, which tells whether it was changed after it was applied."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def migrations() -> tuple[Migration, ...]:
+    """Read the migrations that this version ships, in order."""
+    folder = files(__package__).joinpath("migrations")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return tuple(Migration(int(name[:4]), name, folder.joinpath(name).read_text("utf-8")) for name in names)
+
+
+async def migrate(dsn: str, wanted: tuple[Migration, ...] | None = None) -> int:
+    """Bring the database up to this version's schema and return its version.
+
+    Any number of processes may call this at once. Raises SchemaRefused when the database is newer than this
+    program or an applied migration is not the one that this program ships.
+    """
+    wanted = migrations() if wanted is None else wanted
+    try:
+        connection = await asyncpg.connect(dsn, timeout=5, command_timeout=120)
+    except (*UNREACHABLE, ValueError, asyncpg.PostgresError) as error:
+        raise DatabaseUnreachable from error
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _ADVISORY_LOCK)
+        await connection.execute("SET client_min_messages = warning")
+        await connection.execute(_LEDGER)
+        await _apply(connection, wanted)
+    except asyncpg.PostgresError as error:
+        raise SchemaRefused(f"The database refused a migration ({type(error).__name__}).") from error
+    finally:
+        await connection.close(timeout=5)
+    return wanted[-1].version if wanted else 0
+
+
+async def _apply(connection: asyncpg.Connection[asyncpg.Record], wanted: tuple[Migration, ...]) -> None:
+    rows = await connection.fetch("SELECT version, name, checksum FROM schema_migrations ORDER BY version")
+    applied = {row["version"]: row["checksum"] for row in rows}
+    known = {migration.version for migration in wanted}
+    if newer := sorted(set(applied) - known):
+        raise SchemaRefused(
+            f"The database has schema version {newer[-1]}, which this program does not know; run a newer claude-mem."
+        )
+    for migration in wanted:
+        if migration.version not in applied:
+            async with connection.transaction():
+                await connection.execute(migration.sql)
+                await connection.execute(
+                    "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)",
+                    migration.version,
+                    migration.name,
+                    migration.checksum,
+                )
+        elif applied[migration.version] != migration.checksum:
+            raise SchemaRefused(f"Migration {migration.name} was applied to the database in another form.")

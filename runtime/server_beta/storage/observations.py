@@ -1,0 +1,139 @@
+"""Observations and where they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from ..domain.ids import EventId, ObservationId, ProjectId, TeamId, new_id
+from ..domain.observations import Draft, Observation, content_of
+from ..domain.records import Hit, ObservationFilter, SearchRequest
+from . import records
+from .database import Connection
+
+
+async def upsert(
+    connection: Connection,
+    team_id: TeamId,
+    project_id: ProjectId,
+    session_id: UUID | None,
+    draft: Draft,
+    *,
+    generation_key: str | None,
+    happened_at: datetime,
+) -> Observation:
+    """Store a draft, or return what its generation key stored before."""
+    row = await connection.row(
+        "observations/upsert",
+        new_id(),
+        project_id,
+        team_id,
+        session_id,
+        draft.kind,
+        draft.title,
+        draft.subtitle,
+        draft.narrative,
+        list(draft.facts),
+        list(draft.concepts),
+        list(draft.files_read),
+        list(draft.files_modified),
+        draft.metadata,
+        content_of(draft),
+        generation_key,
+        happened_at,
+    )
+    assert row is not None
+    return records.observation(row)
+
+
+async def link(
+    connection: Connection, observation: Observation, source_type: str, source_id: UUID, job_id: UUID | None
+) -> None:
+    """Tie an observation to its source, once."""
+    await connection.run(
+        "observations/link",
+        observation.id,
+        observation.project_id,
+        observation.team_id,
+        source_type,
+        source_id,
+        job_id,
+    )
+
+
+async def supersede(
+    connection: Connection,
+    team_id: TeamId,
+    project_id: ProjectId,
+    source_type: str,
+    source_id: UUID,
+    keep: Collection[UUID],
+) -> int:
+    """Delete what earlier generations made of a source and this one did not; returns how many."""
+    return await connection.run("observations/supersede", team_id, project_id, source_type, source_id, list(keep))
+
+
+async def get(connection: Connection, team_id: TeamId, observation_id: ObservationId) -> Observation | None:
+    """Return an observation of the team."""
+    row = await connection.row("observations/get", team_id, observation_id)
+    return records.observation(row) if row else None
+
+
+async def list_filtered(connection: Connection, team_id: TeamId, wanted: ObservationFilter) -> Sequence[Observation]:
+    """Return the team's observations that pass the filter, newest first."""
+    created_at, last_id = wanted.after or (None, None)
+    rows = await connection.rows(
+        "observations/list",
+        team_id,
+        wanted.project_id,
+        wanted.kind,
+        wanted.session_id,
+        wanted.since,
+        wanted.until,
+        created_at,
+        last_id,
+        wanted.limit,
+    )
+    return [records.observation(row) for row in rows]
+
+
+async def recent(
+    connection: Connection, team_id: TeamId, project_id: ProjectId, *, summaries: int, others: int
+) -> Sequence[Observation]:
+    """Return the newest summaries and the newest other observations of a project."""
+    rows = await connection.rows("observations/recent", team_id, project_id, summaries, others)
+    return [records.observation(row) for row in rows]
+
+
+async def about_file(
+    connection: Connection, team_id: TeamId, project_id: ProjectId, path: str, most: int
+) -> Sequence[Observation]:
+    """Return what changed a file before, newest first."""
+    rows = await connection.rows("observations/about_file", team_id, project_id, path, most)
+    return [records.observation(row) for row in rows]
+
+
+async def of_event(
+    connection: Connection, team_id: TeamId, project_id: ProjectId, event_id: EventId
+) -> Sequence[Observation]:
+    """Return what was generated from an event."""
+    rows = await connection.rows("observations/of_event", team_id, project_id, event_id)
+    return [records.observation(row) for row in rows]
+
+
+async def search(connection: Connection, team_id: TeamId, request: SearchRequest) -> Sequence[Hit]:
+    """Return the observations that match any word of the question, the best first."""
+    rows = await connection.rows(
+        "observations/search",
+        team_id,
+        request.project_id,
+        request.query,
+        request.limit,
+        request.offset,
+        list(request.kinds) if request.kinds is not None else None,
+        request.since,
+        request.until,
+        list(request.files) if request.files is not None else None,
+    )
+    return [Hit(records.observation(row), float(row["score"]), row["snippet"]) for row in rows]

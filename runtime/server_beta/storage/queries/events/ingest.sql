@@ -1,0 +1,102 @@
+-- Store events and the jobs that they call for, in one statement. One row comes back for each event, new or already
+-- there; none for an event that another transaction is storing at this moment (ask again).
+-- $1 ids, $2 projects, $3 teams, $4 sessions, $5 the sender's session ids, $6 source types, $7 adapters, $8 the
+-- sender's event ids, $9 event types, $10 platforms, $11 turn keys, $12 payloads, $13 metadata, $14 idempotency keys,
+-- $15 occurrence times, $16 job ids, $17 what each event calls for: 'none', 'event' (a job of its own), 'content' (a
+-- turn that was generated already is generated again), 'close' (a batch of its turn), 'end' (a batch if the turn has
+-- none), $18 request ids, $19 api keys, $20 the instant of receipt
+WITH input AS (
+    SELECT *
+    FROM unnest(
+        $1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+        $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::timestamptz[], $16::uuid[], $17::text[],
+        $18::text[], $19::uuid[]
+    ) WITH ORDINALITY AS input (
+        id, project_id, team_id, server_session_id, content_session_id, source_type, source_adapter, source_event_id,
+        event_type, platform_source, turn_key, payload, metadata, idempotency_key, occurred_at, job_id, calls_for,
+        request_id, api_key_id, position
+    )
+),
+inserted AS (
+    INSERT INTO agent_events (
+        id, project_id, team_id, server_session_id, content_session_id, source_type, source_adapter, source_event_id,
+        event_type, platform_source, turn_key, payload, metadata, idempotency_key, occurred_at, received_at
+    )
+    SELECT
+        id, project_id, team_id, server_session_id, content_session_id, source_type, source_adapter, source_event_id,
+        event_type, platform_source, turn_key, payload::jsonb, metadata::jsonb, idempotency_key, occurred_at, $20
+    FROM input
+    ORDER BY idempotency_key
+    ON CONFLICT (team_id, project_id, idempotency_key) DO NOTHING
+    RETURNING id, created_at
+),
+called AS (
+    SELECT DISTINCT ON (calls_for = 'event', CASE WHEN calls_for = 'event' THEN id END, server_session_id, turn_key)
+        input.*
+    FROM input
+    JOIN inserted USING (id)
+    WHERE calls_for = 'event'
+        OR (
+            calls_for <> 'none'
+            AND server_session_id IS NOT NULL
+            AND turn_key IS NOT NULL
+            AND NOT EXISTS (
+                SELECT FROM observation_generation_jobs AS waiting
+                WHERE waiting.server_session_id = input.server_session_id
+                    AND waiting.turn_key = input.turn_key
+                    AND waiting.status = 'queued'
+            )
+            AND CASE calls_for
+                WHEN 'close' THEN true
+                WHEN 'content' THEN EXISTS (
+                    SELECT FROM observation_generation_jobs AS earlier
+                    WHERE earlier.server_session_id = input.server_session_id AND earlier.turn_key = input.turn_key
+                )
+                WHEN 'end' THEN NOT EXISTS (
+                    SELECT FROM observation_generation_jobs AS earlier
+                    WHERE earlier.server_session_id = input.server_session_id AND earlier.turn_key = input.turn_key
+                )
+            END
+        )
+    ORDER BY calls_for = 'event', CASE WHEN calls_for = 'event' THEN id END, server_session_id, turn_key, position DESC
+),
+jobs AS (
+    INSERT INTO observation_generation_jobs (
+        id, project_id, team_id, source_type, source_id, agent_event_id, server_session_id, turn_key, request_id,
+        api_key_id
+    )
+    SELECT
+        job_id, project_id, team_id,
+        CASE WHEN calls_for = 'event' THEN 'agent_event' ELSE 'event_batch' END,
+        id,
+        CASE WHEN calls_for = 'event' THEN id END,
+        server_session_id,
+        CASE WHEN calls_for <> 'event' THEN turn_key END,
+        request_id, api_key_id
+    FROM called
+    RETURNING
+        id, project_id, team_id, source_type, source_id, agent_event_id, server_session_id, turn_key, job_type, status,
+    transport_id, attempts, max_attempts, next_attempt_at, completed_at, failed_at, cancelled_at, last_error,
+    created_at, updated_at
+),
+lifecycle AS (
+    INSERT INTO observation_generation_job_events (job_id, project_id, team_id, event, attempt)
+    SELECT id, project_id, team_id, 'queued', 0 FROM jobs
+)
+SELECT
+    input.position,
+    coalesce(inserted.id, existing.id) AS event_id,
+    coalesce(inserted.created_at, existing.created_at) AS event_created_at,
+    inserted.id IS NOT NULL AS created,
+    jobs.id AS job_id,
+    jobs.source_type AS job_source_type,
+    jobs.created_at AS job_created_at
+FROM input
+LEFT JOIN inserted ON inserted.id = input.id
+LEFT JOIN agent_events AS existing
+    ON inserted.id IS NULL
+    AND existing.team_id = input.team_id
+    AND existing.project_id = input.project_id
+    AND existing.idempotency_key = input.idempotency_key
+LEFT JOIN jobs ON jobs.source_id = input.id
+ORDER BY input.position

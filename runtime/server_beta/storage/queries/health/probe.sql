@@ -1,0 +1,2 @@
+-- No arguments
+SELECT max(version) AS schema_version FROM schema_migrations

@@ -1,0 +1,63 @@
+"""Sessions of agents."""
+
+from __future__ import annotations
+
+from ..domain.ids import ProjectId, SessionId, TeamId, new_id
+from ..domain.records import NewSession, Session
+from . import records
+from .database import Connection
+
+
+async def find_or_create(connection: Connection, team_id: TeamId, new: NewSession) -> tuple[Session, bool]:
+    """Return the session of (project, platform, external id), and whether it was made now."""
+    session_id = new_id()
+    row = await connection.row(
+        "sessions/find_or_create",
+        session_id,
+        new.project_id,
+        team_id,
+        new.external_session_id,
+        new.content_session_id,
+        new.agent_id,
+        new.agent_type,
+        new.platform_source,
+        new.project_root,
+        new.metadata or {},
+    )
+    assert row is not None
+    return records.session(row), row["id"] == session_id
+
+
+async def get(connection: Connection, team_id: TeamId, session_id: SessionId) -> Session | None:
+    """Return a session of the team."""
+    row = await connection.row("sessions/get", team_id, session_id)
+    return records.session(row) if row else None
+
+
+async def by_content_id(
+    connection: Connection, team_id: TeamId, project_id: ProjectId, platform: str, content_id: str
+) -> Session | None:
+    """Return the newest session that a client knows under its own id."""
+    row = await connection.row("sessions/by_content_id", project_id, team_id, platform, content_id)
+    return records.session(row) if row else None
+
+
+async def end(connection: Connection, team_id: TeamId, project_id: ProjectId, session_id: SessionId) -> Session | None:
+    """End a session, keeping the first end of one that had ended."""
+    row = await connection.row("sessions/end", team_id, project_id, session_id)
+    return records.session(row) if row else None
+
+
+async def owe_context(connection: Connection, team_id: TeamId, project_id: ProjectId, session_id: SessionId) -> None:
+    """Remember that the client started without its context."""
+    await connection.run("sessions/owe_context", team_id, project_id, session_id)
+
+
+async def settle_context(connection: Connection, team_id: TeamId, project_id: ProjectId, session_id: SessionId) -> bool:
+    """Take over the delivery of an owed context; of several that try, one succeeds."""
+    return await connection.row("sessions/settle_context", team_id, project_id, session_id) is not None
+
+
+async def mark_generated(connection: Connection, team_id: TeamId, project_id: ProjectId, session_id: SessionId) -> None:
+    """Note that something was generated from a session just now."""
+    await connection.run("sessions/mark_generated", team_id, project_id, session_id)

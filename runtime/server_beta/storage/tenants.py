@@ -1,0 +1,41 @@
+"""Teams and projects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..domain.ids import ProjectId, TeamId, new_id
+from ..domain.records import Project
+from . import records
+from .database import Connection
+
+
+async def ensure_team(connection: Connection, team_id: TeamId, name: str) -> None:
+    """Make sure that a team exists, whoever else does so at the same time."""
+    await connection.run("tenants/ensure_team", team_id, name)
+
+
+async def find_or_create_project(connection: Connection, team_id: TeamId, key: str, name: str) -> Project:
+    """Return the team's project of that key, made now if there was none."""
+    row = await connection.row("tenants/find_or_create_project", new_id(), team_id, key, name)
+    assert row is not None
+    return records.project(row)
+
+
+async def project_by_key(connection: Connection, team_id: TeamId, key: str) -> Project | None:
+    """Return the team's project of that key."""
+    row = await connection.row("tenants/project_by_key", team_id, key)
+    return records.project(row) if row else None
+
+
+async def project_by_id(connection: Connection, team_id: TeamId, project_id: ProjectId) -> Project | None:
+    """Return the team's project of that id."""
+    row = await connection.row("tenants/project_by_id", team_id, project_id)
+    return records.project(row) if row else None
+
+
+async def projects(
+    connection: Connection, team_id: TeamId, only: ProjectId | None, key: str | None, name: str | None
+) -> Sequence[Project]:
+    """Return the team's projects by name, narrowed to one id, key or name where given."""
+    return [records.project(row) for row in await connection.rows("tenants/projects", team_id, only, key, name)]

@@ -1,0 +1,1 @@
+"""BullMQ behind one door: carries job ids, holds no truth."""

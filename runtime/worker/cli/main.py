@@ -1,0 +1,25 @@
+"""The command line of the worker, and the way to server-beta's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..version import VERSION
+from .command import Command, dispatch
+from .delegate import PREFIX, delegate
+from .doctor import doctor
+from .lifecycle import lifecycle_commands
+from .runtime import Runtime
+
+RUNTIME = Runtime("worker", "worker", VERSION, "CLAUDE_MEM_WORKER_PORT", prefers_uvloop=False)
+
+
+def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
+    """Run one command and return its exit code; `server-…` becomes server-beta's command line."""
+    if argv and argv[0].startswith(PREFIX):
+        return delegate(argv, env)
+    commands = (
+        *lifecycle_commands(),
+        Command("doctor", "find out what keeps the worker from working", doctor),
+    )
+    return dispatch(RUNTIME, commands, argv, env)

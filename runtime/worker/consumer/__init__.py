@@ -1,0 +1,1 @@
+"""The consumer: takes jobs off the queue and hands them to a service."""

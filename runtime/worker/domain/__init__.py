@@ -1,0 +1,1 @@
+"""What the runtime is about: values and rules; pure, imports no library."""

@@ -1,0 +1,1 @@
+"""Generators: turn recorded work into observations."""

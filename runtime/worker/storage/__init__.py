@@ -1,0 +1,1 @@
+"""SQLite: migrations, SQL files and the repositories that run them."""

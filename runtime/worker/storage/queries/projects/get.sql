@@ -1,0 +1,3 @@
+SELECT id, key, name, created_at, updated_at
+FROM projects
+WHERE id = :id

@@ -1,0 +1,182 @@
+"""What is left after a crash: of the server, of its Postgres, of both."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from server_beta.domain.errors import EngineFailed
+from server_beta.engines import launch
+from server_beta.engines.postgres import EmbeddedPostgres
+from server_beta.engines.processes import Identity, start_token
+from tests.support.embedded_postgres import fetch, postmaster_pid, running_server
+from tests.support.processes import assert_no_process, processes_of, running_python
+from tests.support.waiting import eventually, eventually_sync
+
+
+@pytest.fixture
+def bystander() -> Iterator[subprocess.Popen[bytes]]:
+    """Give a process that has nothing to do with us."""
+    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as process:
+        yield process
+        process.kill()
+
+
+async def assert_starts(data_dir: Path, query: str = "SELECT 'still here'") -> None:
+    engine = EmbeddedPostgres(data_dir)
+    try:
+        assert await fetch(await engine.start(), query) == "still here"
+    finally:
+        await engine.stop()
+
+
+def unfinished(data_dir: Path) -> list[Path]:
+    return list(data_dir.glob("postgres/new-*"))
+
+
+async def test_postgres_ends_with_a_killed_server_and_has_everything_at_the_next_start(used_data_dir: Path) -> None:
+    with running_server(used_data_dir) as (program, dsn):
+        await fetch(dsn, "CREATE TABLE kept AS SELECT 'still here' AS it")
+        program.kill()
+        program.wait()
+    # Nobody but the kernel tells it (Linux); the next start finds and ends it everywhere.
+    if sys.platform == "linux":
+        assert_no_process(used_data_dir)
+    await assert_starts(used_data_dir, "SELECT it FROM kept")
+
+
+async def test_a_start_right_after_the_kill_does_not_wait_for_the_old_server(used_data_dir: Path) -> None:
+    with running_server(used_data_dir) as (program, dsn):
+        await fetch(dsn, "CREATE TABLE kept AS SELECT 'still here' AS it")
+        program.kill()
+        await assert_starts(used_data_dir, "SELECT it FROM kept")
+
+
+async def test_a_postgres_that_outlived_its_server_is_shut_down_first(used_data_dir: Path) -> None:
+    outlived = EmbeddedPostgres(used_data_dir)
+    dsn = await outlived.start()
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("CREATE TABLE kept AS SELECT 'still here' AS it")
+    old = postmaster_pid(used_data_dir)
+
+    successor = EmbeddedPostgres(used_data_dir)
+    try:
+        dsn = await successor.start()
+        assert postmaster_pid(used_data_dir) != old
+        assert not outlived.is_alive()
+        assert await fetch(dsn, "SELECT it FROM kept") == "still here"
+        assert connection.is_closed()
+    finally:
+        await successor.stop()
+        await outlived.stop()
+
+
+async def test_a_killed_postgres_recovers_though_its_children_were_at_work(used_data_dir: Path) -> None:
+    engine = EmbeddedPostgres(used_data_dir)
+    dsn = await engine.start()
+    await fetch(dsn, "CREATE TABLE kept AS SELECT 'still here' AS it")
+    connection = await asyncpg.connect(dsn)
+    child = await connection.fetchval("SELECT pg_backend_pid()")
+    # A stopped child keeps the shared memory: two servers at once are what must not happen.
+    os.kill(child, signal.SIGSTOP)
+    os.kill(postmaster_pid(used_data_dir), signal.SIGKILL)
+    await eventually(lambda: not engine.is_alive())
+    try:
+        starting = asyncio.create_task(engine.start())
+        log = used_data_dir / "postgres" / "postgres.log"
+        await eventually(lambda: "pre-existing shared memory block" in log.read_text() or starting.done())
+        assert not starting.done()
+        os.kill(child, signal.SIGCONT)
+        assert await fetch(await starting, "SELECT it FROM kept") == "still here"
+    finally:
+        connection.terminate()
+        await engine.stop()
+
+
+async def test_a_stale_file_that_names_a_strangers_process_is_set_aside_and_the_process_left_alone(
+    used_data_dir: Path, bystander: subprocess.Popen[bytes]
+) -> None:
+    home = used_data_dir / "postgres"
+    stale = f"{bystander.pid}\n{home / 'cluster'}\n1\n5432\n{home / 'socket'}\n\n  1  1\nready   \n"
+    (home / "cluster" / "postmaster.pid").write_text(stale)
+    (home / "socket" / ".s.PGSQL.5432.lock").write_text(stale)
+    Identity(bystander.pid, "another boot:1").save(home / "process.json")
+
+    await assert_starts(used_data_dir)
+
+    assert bystander.poll() is None
+
+
+async def test_somebody_elses_postgres_on_the_cluster_is_named_and_left_alone(
+    used_data_dir: Path, bystander: subprocess.Popen[bytes]
+) -> None:
+    home = used_data_dir / "postgres"
+    with socket.socket(socket.AF_UNIX) as theirs:
+        theirs.bind(str(used_data_dir / ".s.PGSQL.5433"))
+        theirs.listen()
+        written = f"{bystander.pid}\n{home / 'cluster'}\n1\n5433\n{used_data_dir}\n\n  1  1\nready   \n"
+        (home / "cluster" / "postmaster.pid").write_text(written)
+        with pytest.raises(EngineFailed, match=f"process {bystander.pid}"):
+            await EmbeddedPostgres(used_data_dir).start()
+    assert bystander.poll() is None
+    assert (home / "cluster" / "postmaster.pid").read_text() == written
+
+
+@pytest.mark.parametrize(
+    "record", ["", "{}", "[1]", '{"pid": "x", "startToken": ""}', '{"pid": 1, "startToken": null}']
+)
+async def test_a_record_that_cannot_be_read_is_no_proof_of_anything(used_data_dir: Path, record: str) -> None:
+    (used_data_dir / "postgres" / "process.json").write_text(record)
+    await assert_starts(used_data_dir)
+
+
+def test_a_process_is_recognised_by_its_start_and_not_by_its_number(bystander: subprocess.Popen[bytes]) -> None:
+    token = start_token(bystander.pid)
+    assert token is not None
+    assert Identity(bystander.pid, token).is_alive()
+    assert not Identity(bystander.pid, token + "0").is_alive()
+    bystander.kill()
+    eventually_sync(lambda: not Identity(bystander.pid, token).is_alive())
+
+
+def test_nothing_is_launched_for_a_server_that_has_ended(data_dir: Path) -> None:
+    made = data_dir / "made"
+    command = [sys.executable, "-I", "-S", str(launch.__file__), "-", "-", "-", "/usr/bin/touch", str(made)]
+    assert subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode == 0
+    assert not made.exists()
+    subprocess.run(command, input=b"\n", check=True)
+    assert made.exists()
+
+
+async def test_a_server_killed_while_it_makes_the_cluster_starts_anew(data_dir: Path) -> None:
+    with running_python(["-m", "tests.support.embedded_postgres"], data_dir) as program:
+        await eventually(lambda: list(data_dir.glob("postgres/new-*/cluster/base")))
+        program.kill()
+        program.wait()
+    assert unfinished(data_dir)
+    await assert_starts(data_dir)
+    assert not unfinished(data_dir)
+    assert not processes_of(data_dir)
+
+
+async def test_the_record_names_the_server_before_it_runs(used_data_dir: Path) -> None:
+    engine = EmbeddedPostgres(used_data_dir)
+    await engine.start()
+    try:
+        record = json.loads((used_data_dir / "postgres" / "process.json").read_text())
+        assert record == {
+            "pid": postmaster_pid(used_data_dir),
+            "startToken": start_token(postmaster_pid(used_data_dir)),
+        }
+    finally:
+        await engine.stop()

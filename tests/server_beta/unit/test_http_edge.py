@@ -1,0 +1,289 @@
+"""What every exchange passes: request id, headers, Host and Origin, keys, errors, the access log."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from server_beta.domain.errors import (
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    Issue,
+    NotFound,
+    PayloadTooLarge,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+)
+from server_beta.http.app import build_app
+from server_beta.http.origins import OriginRule
+from server_beta.http.routes import ROUTES
+from tests.server_beta.unit.http_fakes import KEY, READER_KEY, FakeServices, loopback_settings
+
+AUTHORIZED = {"Authorization": f"Bearer {KEY}"}
+OPEN = ("/healthz", "/readyz", "/api/readiness", "/api/health", "/api/version", "/v1/info")
+
+Client = TestClient[web.Request, web.Application]
+
+
+@pytest.fixture
+def fake() -> FakeServices:
+    return FakeServices()
+
+
+@pytest.fixture
+async def client(fake: FakeServices, tmp_path: Path) -> AsyncIterator[Client]:
+    async with TestClient(TestServer(build_app(fake.services(), loopback_settings(tmp_path)))) as client:
+        yield client
+
+
+class _Subclassed(Unavailable):
+    """A dependency's own trouble."""
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "error"),
+    [
+        (InvalidInput("bad", (Issue("$.a", "wrong", "word"),)), 400, "ValidationError"),
+        (Unauthorized(), 401, "Unauthorized"),
+        (Forbidden(), 403, "Forbidden"),
+        (NotFound(), 404, "NotFound"),
+        (Conflict(), 409, "Conflict"),
+        (PayloadTooLarge(), 413, "PayloadTooLarge"),
+        (TooManyRequests(retry_after_seconds=7), 429, "TooManyRequests"),
+        (Unavailable(), 503, "Unavailable"),
+        (_Subclassed(), 503, "Unavailable"),
+    ],
+)
+async def test_an_error_is_a_problem(
+    client: Client, fake: FakeServices, failure: Exception, status: int, error: str
+) -> None:
+    fake.failure = failure
+    response = await client.get("/v1/projects", headers=AUTHORIZED)
+    problem = json.loads(await response.read())
+    assert response.status == problem["status"] == status
+    assert response.content_type == "application/problem+json"
+    assert problem["error"] == error
+    assert problem["detail"] == problem["message"] == str(failure)
+    assert problem["type"] == "about:blank"
+    assert problem["title"]
+    assert problem.get("issues") == ([{"path": "$.a", "message": "wrong", "code": "word"}] if status == 400 else None)
+    assert response.headers.get("Retry-After") == {429: "7", 503: "2"}.get(status)
+    assert response.headers.get("WWW-Authenticate") == ("Bearer" if status == 401 else None)
+
+
+@pytest.mark.parametrize(
+    "failure", [ValueError("secret text"), TimeoutError("secret text"), ConnectionError("secret text")]
+)
+async def test_an_unexpected_error_keeps_its_text_inside(
+    client: Client, fake: FakeServices, failure: Exception
+) -> None:
+    failure.__cause__ = KeyError("secret cause")
+    fake.failure = failure
+    with structlog.testing.capture_logs() as logs:
+        response = await client.get("/v1/projects", headers={**AUTHORIZED, "X-Request-Id": "here-1"})
+    body = await response.text()
+    assert response.status == 500
+    assert json.loads(body)["error"] == "InternalError"
+    assert "secret" not in body + json.dumps(logs)
+    (fault,) = [line for line in logs if line["action"] == "http_request_failed"]
+    assert fault["request_id"] == "here-1"
+    assert fault["trace"][0] == type(failure).__name__
+    assert "KeyError" in fault["trace"]
+    assert any("http_fakes.py" in place for place in fault["trace"])
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/v1/nothing", "/v1/events/1/2", "/v1/hooks/claude-code/%00", "/%ff", "/v1/jobs/"]
+)
+async def test_an_unknown_path_is_not_found(client: Client, path: str) -> None:
+    response = await client.get(path, headers=AUTHORIZED)
+    assert response.status == 404
+    assert json.loads(await response.read())["error"] == "NotFound"
+
+
+async def test_an_unknown_method_says_which_are_known(client: Client) -> None:
+    response = await client.delete("/v1/projects", headers=AUTHORIZED)
+    assert response.status == 405
+    assert response.headers["Allow"] == "GET, POST"
+    assert json.loads(await response.read())["error"] == "MethodNotAllowed"
+
+
+@pytest.mark.parametrize("path", OPEN)
+async def test_open_routes_need_no_key(client: Client, fake: FakeServices, path: str) -> None:
+    response = await client.get(path)
+    assert response.status == 200
+    assert fake.authenticated == []
+
+
+def test_no_other_route_is_open() -> None:
+    assert {route.path for route in ROUTES if route.scope is None} == set(OPEN)
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.scope is not None], ids=lambda route: route.path)
+async def test_every_other_route_needs_a_key_that_may(client: Client, fake: FakeServices, route: Any) -> None:
+    path = re.sub(r"\{event[^/]*", "Stop", route.path).replace("{adapter}", "claude-code").replace("{id}", "1")
+    without = await client.request(route.method, path, data=b"never read")
+    unknown = await client.request(route.method, path, headers={"X-Api-Key": "cmem_other"}, data=b"never read")
+    assert (without.status, unknown.status) == (401, 403)
+    if route.scope != "observations:read":
+        lacking = await client.request(route.method, path, headers={"X-Api-Key": READER_KEY}, data=b"never read")
+        assert lacking.status == 403
+        assert json.loads(await lacking.read())["message"] == json.loads(await unknown.read())["message"]
+    assert fake.asked == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "key"),
+    [
+        ({"Authorization": f"Bearer {KEY}"}, KEY),
+        ({"Authorization": f"bEARER   {KEY} "}, KEY),
+        ({"X-Api-Key": KEY}, KEY),
+        ({"Authorization": "Bearer ", "X-Api-Key": KEY}, KEY),
+        ({"Authorization": "Basic abc"}, None),
+        ({"Authorization": "Bearer"}, None),
+        ({"X-Api-Key": " "}, None),
+        ({}, None),
+    ],
+)
+async def test_where_the_key_is_found(
+    client: Client, fake: FakeServices, headers: dict[str, str], key: str | None
+) -> None:
+    response = await client.get("/v1/projects", headers=headers)
+    assert response.status == (200 if key else 401)
+    assert fake.authenticated[0]["key"] == key
+
+
+async def test_a_key_of_other_bytes_is_refused(client: Client, fake: FakeServices) -> None:
+    response = await client.get("/v1/projects", headers={"X-Api-Key": "caf\u00e9"})
+    assert response.status == 403
+    assert fake.authenticated == []
+
+
+@pytest.mark.parametrize("name", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via"])
+async def test_a_proxied_request_is_told_from_a_local_one(client: Client, fake: FakeServices, name: str) -> None:
+    await client.get("/v1/projects", headers=AUTHORIZED)
+    await client.get("/v1/projects", headers={**AUTHORIZED, name: "x"})
+    assert [(seen["remote_is_loopback"], seen["proxied"]) for seen in fake.authenticated] == [
+        (True, False),
+        (True, True),
+    ]
+
+
+@pytest.mark.parametrize("given", ["a", "A-b_9", "0" * 64])
+async def test_a_request_id_is_honoured(client: Client, given: str) -> None:
+    response = await client.get("/healthz", headers={"X-Request-Id": given})
+    assert response.headers["X-Request-Id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "-a", "a b", "0" * 65, "a:b", "caf\u00e9"])
+async def test_another_request_id_is_replaced(client: Client, given: str) -> None:
+    response = await client.get("/v1/nothing", headers={"X-Request-Id": given})
+    assert re.fullmatch(r"[0-9a-f-]{36}", response.headers["X-Request-Id"])
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/projects", "/v1/nothing"])
+async def test_every_answer_carries_the_security_headers(client: Client, path: str) -> None:
+    headers = (await client.get(path)).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cross-Origin-Opener-Policy"] == headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["Server"] == "claude-mem"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LocalHost:37877",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "127.8.8.8:37877",
+        "[::1]:37877",
+        "[::ffff:127.0.0.1]",
+    ],
+)
+def test_a_loopback_host_is_let_in(host: str) -> None:
+    OriginRule(loopback_only=True).check({"Host": host})
+    OriginRule(loopback_only=True).check({"Host": host, "Origin": f"http://{host.lower()}"})
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example:37877",
+        "192.168.1.1",
+        "0.0.0.0",
+        "[::]",
+        "localhost@evil.example",
+        "localhost/x",
+        "localhost:port",
+        "localhost:99999",
+        "[::1",
+        "127.0.0.1#",
+        "127.1",
+    ],
+)
+def test_a_foreign_host_is_refused(host: str) -> None:
+    with pytest.raises(Forbidden):
+        OriginRule(loopback_only=True).check({"Host": host})
+
+
+@pytest.mark.parametrize(
+    "origin", ["null", "", "http://evil.example", "http://127.0.0.1:3000", "http://127.0.0.1", "file://"]
+)
+def test_a_foreign_origin_is_refused(origin: str) -> None:
+    with pytest.raises(Forbidden):
+        OriginRule(loopback_only=True).check({"Host": "127.0.0.1:37877", "Origin": origin})
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback_only"),
+    [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("::", False), ("10.0.0.5", False)],
+)
+def test_a_bind_decides_whether_names_matter(host: str, loopback_only: bool) -> None:
+    rule = OriginRule.for_bind(host)
+    assert rule == OriginRule(loopback_only)
+    if not loopback_only:
+        rule.check({"Host": "mem.example", "Origin": "https://else.example"})
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/projects", "/v1/nothing"])
+async def test_a_rebound_name_reaches_nothing(client: Client, fake: FakeServices, path: str) -> None:
+    response = await client.get(path, headers={**AUTHORIZED, "Host": "evil.example"})
+    assert response.status == 403
+    assert fake.authenticated == fake.asked == []
+
+
+async def test_one_line_an_exchange_without_query_or_payload(client: Client) -> None:
+    with structlog.testing.capture_logs() as logs:
+        await client.get("/v1/jobs/canary?canary=1", headers={**AUTHORIZED, "X-Request-Id": "r1", "X-Canary": "canary"})
+        await client.get("/v1/canary", headers=AUTHORIZED)
+    first, second = logs
+    assert "canary" not in json.dumps(logs)
+    assert first.pop("duration_ms") >= 0
+    assert first == {
+        "event": "answered a request",
+        "action": "http_request",
+        "method": "GET",
+        "route": "/v1/jobs/{id}",
+        "status": 404,
+        "request_id": "r1",
+        "log_level": "info",
+    }
+    assert second["route"] == "unmatched"

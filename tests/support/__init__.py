@@ -1,0 +1,1 @@
+"""Real parts for tests: engines, a clock, waiting for facts, watched processes."""

@@ -1,0 +1,17 @@
+"""Look into the store past the code under test."""
+
+from __future__ import annotations
+
+from server_beta.storage.database import Database
+
+
+async def count(database: Database, table: str, where: str = "true") -> int:
+    """Count a table's rows."""
+    rows = await run_sql(database, f"SELECT count(*) AS rows FROM {table} WHERE {where}")
+    return int(str(rows[0]["rows"]))
+
+
+async def run_sql(database: Database, sql: str, *arguments: object) -> list[dict[str, object]]:
+    """Run a statement of the test's own."""
+    async with database.connection() as connection:
+        return [dict(row) for row in await connection._connection.fetch(sql, *arguments)]
