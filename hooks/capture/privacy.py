@@ -57,7 +57,8 @@ def cut_private(value: str) -> str:
         position = lowered.find(b"<", opened or closed or position + 1)
     if not depth:
         kept.append(content[copied:])
-    return b"".join(kept).decode("utf-8", "surrogatepass")
+    left = b"".join(kept).decode("utf-8", "surrogatepass")
+    return left if left.strip() else ""  # so that a wholly private prompt is known by being empty
 
 
 def _tag_end(lowered: bytes, start: int, name: bytes) -> int:

@@ -19,7 +19,7 @@ def write_logs(level: str) -> None:
 
 
 class _JsonLines(logging.Formatter):
-    """Writes a message for people and fields for machines; of an error its name alone, for its text may quote payloads."""
+    """Writes a message for people and fields for machines; of an error the name, for its text may quote payloads."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, object] = {

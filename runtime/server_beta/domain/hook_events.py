@@ -44,8 +44,8 @@ _MAX_MILLISECONDS = 253_402_214_400_000
 class HookEvent:
     """One thing that happened in a client's session, ready to be stored.
 
-    `payload` is the hook's JSON without private text and secrets, capped. `is_private` says that the user made the whole
-    prompt private: nothing of this turn may be kept.
+    `payload` is the hook's JSON without private text and secrets, capped. `is_private` says that the user made the
+    whole prompt private: nothing of this turn may be kept.
     """
 
     event_id: EventId

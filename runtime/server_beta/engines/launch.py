@@ -35,6 +35,10 @@ class _Sets(ctypes.Structure):
 def main(uid: str, gid: str, capability: str, *command: str) -> None:
     """Return only when there is nothing to become: the server has ended in the meantime."""
     server = os.getppid()
+    # A server in a shell's background, or one that blocks signals, would pass its deafness on.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     if os.read(0, 1) != b"\n":
         return
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

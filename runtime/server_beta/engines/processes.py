@@ -112,12 +112,7 @@ async def end(process: subprocess.Popen[bytes]) -> bool:
 
 async def end_stranger(identity: Identity) -> bool:
     """Shut down a process that is not our child, as long as it is proven to be the recorded one."""
-
-    def kill(number: int) -> None:
-        if identity.is_alive():
-            os.kill(identity.pid, number)
-
-    return await _end(kill, identity.is_alive)
+    return await _end(lambda number: os.kill(identity.pid, number), identity.is_alive)
 
 
 async def _end(kill: Callable[[int], None], lives: Callable[[], bool]) -> bool:

@@ -40,5 +40,5 @@ def digest(*parts: object) -> str:
 
 
 def short_id(full: uuid.UUID) -> str:
-    """Name a row in eight characters: the id's last ones, for the first are the time and alike in rows of one minute."""
+    """Name a row in eight characters: the id's last ones, because the first are the time and alike within a minute."""
     return full.hex[-8:]

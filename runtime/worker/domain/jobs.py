@@ -51,8 +51,8 @@ class Transition:
     actor: str
 
 
-# A source has one job for ever. A turn that grows after it was generated from is queued again: its `revision` counts up,
-# and an answer to an earlier revision sends the job back to the queue instead of completing it.
+# A source has one job for ever. A turn that grows after it was generated from is queued again: its `revision` counts
+# up, and an answer to an earlier revision sends the job back to the queue instead of completing it.
 TRANSITIONS = (
     Transition(None, JobStatus.QUEUED, "ingest"),
     Transition(JobStatus.COMPLETED, JobStatus.QUEUED, "ingest"),

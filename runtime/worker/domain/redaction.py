@@ -98,7 +98,8 @@ _NO_SECRETS = frozenset(
 _CODE = re.compile(r"[A-Za-z_]+\d?(?:(?:\.|::|->)[A-Za-z_]+\d?)*[(\[]?")
 _PASSWORD_NAME = re.compile(r"(?:password|passwd|passphrase|pwd|secret)$", re.IGNORECASE)
 _SECRET_NAME = (
-    r"(?:password|passwd|passphrase|(?<![A-Za-z])pwd|pgpassword|secret|credentials?|token|api[_-]?key|access[_-]?key(?:[_-]?id)?"
+    r"(?:password|passwd|passphrase|(?<![A-Za-z])pwd|pgpassword|secret|credentials?|token|api[_-]?key|"
+    r"access[_-]?key(?:[_-]?id)?"
     r"|(?:secret|private|auth|encryption|signing|master|service|account|license|deploy|ssh|shared|webhook)[_-]?key"
     r"|(?-i:(?<!PUBLIC)(?<!CACHE)_KEY)|signature|(?<![A-Za-z])sig(?![A-Za-z]))"
 )

@@ -17,8 +17,8 @@ _SNIPPET_CHARACTERS = 240
 _SNIPPET_LEAD = 60
 # Words that nearly every text holds; a question of nothing else is asked with them.
 _STOP_WORDS = frozenset(
-    "a about an and are as at be by can did do does for from had has have how i in is it its me my of on or our that the "
-    "their then there these they this to us was we were what when where which who why will with you your".split()
+    "a about an and are as at be by can did do does for from had has have how i in is it its me my of on or our that "
+    "the their then there these they this to us was we were what when where which who why will with you your".split()
 )
 
 
@@ -29,7 +29,7 @@ def indexable(text: str) -> str:
 
 
 def terms(question: str) -> tuple[str, ...]:
-    """Split a question into the terms to look for, each once; words that say nothing are left out where others remain."""
+    """Split a question into terms, each once; words that say nothing are left out where others remain."""
     words = [word.lower() for found in _WORD.findall(question) for word in (found, *_parts(found))]
     telling = [word for word in words if word not in _STOP_WORDS]
     return tuple(dict.fromkeys(telling or words))[:_MOST_TERMS]

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 REPLACEMENT = "\ufffd"
 # Postgres refuses NUL in text and lone surrogates in UTF-8; SQLite would end the text at the NUL.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-# Everything that moves the cursor, reorders or hides text: C0 without tab and newline, DEL and C1, soft hyphen, bidirectional
-# marks, zero-width blanks (not the joiners, which scripts and emoji need), line and paragraph separators, variation selectors, Unicode tags.
+# Everything that moves the cursor, reorders or hides text: C0 without tab and newline, DEL and C1, soft hyphen,
+# bidirectional marks, zero-width blanks (not the joiners, which scripts and emoji need), line and paragraph
+# separators, variation selectors, Unicode tags.
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0e\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e0fff]"
@@ -66,8 +67,8 @@ def estimated_tokens(text: str) -> int:
 def cap_json(value: dict[str, object], string_limit: int, total_limit: int) -> dict[str, object]:
     """Cap each string at `string_limit` characters, and all of it at `total_limit` bytes of UTF-8 JSON.
 
-    Where the whole is too large, the longest strings and lists are cut first; what cannot be made to fit that way is kept as
-    capped JSON text of each member.
+    Where the whole is too large, the longest strings and lists are cut first; what cannot be made to fit that way is
+    kept as capped JSON text of each member.
     """
     for characters, items in _steps(string_limit):
         capped = {key: _capped(member, characters, items) for key, member in value.items()}

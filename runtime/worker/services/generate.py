@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import assert_never
 
 from ..domain.errors import Unavailable
@@ -118,10 +119,9 @@ class Generate:
     async def _keep(self, claim: Claim) -> None:
         while True:
             await asyncio.sleep(self.lease.total_seconds() / 3)
-            until = self.clock.now() + self.lease
             with suppress(Unavailable):
                 if not await self.database.write(
-                    lambda connection, until=until: jobs.heartbeat(connection, claim, until)
+                    partial(jobs.heartbeat, claim=claim, until=self.clock.now() + self.lease)
                 ):
                     return
 

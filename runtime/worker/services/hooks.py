@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from ..domain.hook_events import HookEvent, Ignored, parse_hook
 from ..domain.ports import Clock
@@ -71,9 +72,7 @@ class Hooks:
         deadline = self.clock.now() + _SETTLE
         while (left := deadline - self.clock.now()) > timedelta():
             since = self.clock.now() - _STILL_FRESH
-            if not await self.database.read(
-                lambda connection, since=since: jobs.is_project_busy(connection, project.id, since)
-            ):
+            if not await self.database.read(partial(jobs.is_project_busy, project_id=project.id, since=since)):
                 return
             await self.signals.wait(project.id, left.total_seconds())
 

@@ -24,16 +24,16 @@ class Connection:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def rows(self, name: str, **arguments: object) -> Sequence[sqlite3.Row]:
+    def rows(self, name: str, /, **arguments: object) -> Sequence[sqlite3.Row]:
         """Run a statement and return its rows."""
         return self._connection.execute(statement(name), _stored(arguments)).fetchall()
 
-    def row(self, name: str, **arguments: object) -> sqlite3.Row | None:
+    def row(self, name: str, /, **arguments: object) -> sqlite3.Row | None:
         """Run a statement and return its first row, if any."""
         found: sqlite3.Row | None = self._connection.execute(statement(name), _stored(arguments)).fetchone()
         return found
 
-    def run(self, name: str, **arguments: object) -> int:
+    def run(self, name: str, /, **arguments: object) -> int:
         """Run a statement and return how many rows it touched."""
         return self._connection.execute(statement(name), _stored(arguments)).rowcount
 

@@ -1,4 +1,4 @@
-"""The one writer: a thread that owns the only connection that writes, and shares each commit among all who wait for one."""
+"""The one writer: a thread that owns the connection that writes, and shares each commit among all who wait."""
 
 from __future__ import annotations
 

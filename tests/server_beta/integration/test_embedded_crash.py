@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -17,17 +18,20 @@ import pytest
 
 from server_beta.domain.errors import EngineFailed
 from server_beta.engines import launch
+from server_beta.engines.accounts import Account
 from server_beta.engines.postgres import EmbeddedPostgres
-from server_beta.engines.processes import Identity, start_token
+from server_beta.engines.processes import Identity, spawn, start_token
 from tests.support.embedded_postgres import fetch, postmaster_pid, running_server
 from tests.support.processes import assert_no_process, processes_of, running_python
 from tests.support.waiting import eventually, eventually_sync
 
 
 @pytest.fixture
-def bystander() -> Iterator[subprocess.Popen[bytes]]:
-    """Give a process that has nothing to do with us."""
-    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as process:
+def bystander(used_data_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Give a process that has nothing to do with us, of the account that the server runs under."""
+    owner = (used_data_dir / "postgres" / "cluster").stat().st_uid
+    user = None if owner == os.geteuid() else owner
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, user=user, cwd="/") as process:
         yield process
         process.kill()
 
@@ -38,6 +42,11 @@ async def assert_starts(data_dir: Path, query: str = "SELECT 'still here'") -> N
         assert await fetch(await engine.start(), query) == "still here"
     finally:
         await engine.stop()
+
+
+def is_sleeping(pid: int) -> bool:
+    shown = subprocess.run(["ps", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True, check=True)
+    return "sleep" in shown.stdout
 
 
 def unfinished(data_dir: Path) -> list[Path]:
@@ -158,6 +167,21 @@ def test_nothing_is_launched_for_a_server_that_has_ended(data_dir: Path) -> None
     assert made.exists()
 
 
+def test_what_is_launched_by_a_deaf_server_can_be_ended(data_dir: Path) -> None:
+    numbers = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+    handlers = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        for number in numbers:
+            with (data_dir / "log").open("wb") as log:
+                process = spawn(["/bin/sleep", "60"], Account(os.geteuid(), os.getegid()), log.fileno())
+            eventually_sync(partial(is_sleeping, process.pid))
+            process.send_signal(number)
+            assert process.wait(5) == -number
+    finally:
+        for number, handler in zip(numbers, handlers, strict=True):
+            signal.signal(number, handler)
+
+
 async def test_a_server_killed_while_it_makes_the_cluster_starts_anew(data_dir: Path) -> None:
     with running_python(["-m", "tests.support.embedded_postgres"], data_dir) as program:
         await eventually(lambda: list(data_dir.glob("postgres/new-*/cluster/base")))
@@ -169,7 +193,16 @@ async def test_a_server_killed_while_it_makes_the_cluster_starts_anew(data_dir: 
     assert not processes_of(data_dir)
 
 
-async def test_the_record_names_the_server_before_it_runs(used_data_dir: Path) -> None:
+async def test_a_ctrl_c_in_our_terminal_does_not_reach_it(used_data_dir: Path) -> None:
+    engine = EmbeddedPostgres(used_data_dir)
+    await engine.start()
+    try:
+        assert os.getsid(postmaster_pid(used_data_dir)) != os.getsid(0)
+    finally:
+        await engine.stop()
+
+
+async def test_the_record_names_the_server(used_data_dir: Path) -> None:
     engine = EmbeddedPostgres(used_data_dir)
     await engine.start()
     try:

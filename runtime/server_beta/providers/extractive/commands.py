@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
 from ...domain.projects import relative_to_root
 from ...domain.text import cap, one_line
@@ -43,34 +44,46 @@ class Command:
 
 
 _TESTS = re.compile(
-    r"\b(?:pytest|py\.test|unittest|tox|nox|vitest|jest|mocha|ava|rspec|phpunit|ctest|behave|playwright test|cypress run)\b|"
-    r"\b(?:npm|pnpm|yarn|bun|deno|go|cargo|make|just|mvn|gradlew?|dotnet|mix|swift|flutter|sbt|zig build|node|rails|bazel)\b.*?[ :-](?:test|tests|check|verify|nextest)\b"
+    r"\b(?:pytest|py\.test|unittest|tox|nox|vitest|jest|mocha|ava|rspec|phpunit|ctest|behave|playwright test|"
+    r"cypress run)\b|"
+    r"\b(?:npm|pnpm|yarn|bun|deno|go|cargo|make|just|mvn|gradlew?|dotnet|mix|swift|flutter|sbt|zig build|node|"
+    r"rails|bazel)\b.*?[ :-](?:test|tests|check|verify|nextest)\b"
 )
 _CHECKS = re.compile(
-    r"\b(?:mypy|pyright|pyre|tsc|ruff|flake8|pylint|eslint|prettier|biome|black|isort|clippy|golangci-lint|staticcheck|shellcheck|hadolint|rubocop|"
-    r"go vet|cargo (?:check|fmt)|terraform validate|import-linter|lint-imports|(?:run )?(?:lint|typecheck|type-check|format))\b"
+    r"\b(?:mypy|pyright|pyre|tsc|ruff|flake8|pylint|eslint|prettier|biome|black|isort|clippy|golangci-lint|"
+    r"staticcheck|shellcheck|hadolint|rubocop|"
+    r"go vet|cargo (?:check|fmt)|terraform validate|import-linter|lint-imports|(?:run )?(?:lint|typecheck|"
+    r"type-check|format))\b"
 )
 _BUILDS = re.compile(
     r"^(?:make|ninja|cmake|gcc|g\+\+|cc|clang|javac|msbuild|xcodebuild|shiv|rustc)\b|"
-    r"\b(?:npm|pnpm|yarn|bun|cargo|go|dotnet|docker|mvn|gradlew?|python3? -m|vite|next|webpack|rollup|esbuild|swift|zig|bazel|poetry|uv|hatch)\b.*?[ :-](?:build|compile|package|bundle|compileall)\b|"
+    r"\b(?:npm|pnpm|yarn|bun|cargo|go|dotnet|docker|mvn|gradlew?|python3? -m|vite|next|webpack|rollup|esbuild|"
+    r"swift|zig|bazel|poetry|uv|hatch)\b.*?[ :-](?:build|compile|package|bundle|compileall)\b|"
     r"^(?:webpack|rollup|esbuild)\b"
 )
 _INSTALLS = re.compile(
-    r"\b(?:pip3?|uv pip|pipx|apt|apt-get|brew|gem|composer|conda|dnf|apk) (?:-\S+ )*install\b|\b(?:npm|pnpm|yarn|bun) (?:install|i|add|ci)\b|"
+    r"\b(?:pip3?|uv pip|pipx|apt|apt-get|brew|gem|composer|conda|dnf|apk) (?:-\S+ )*install\b|\b(?:npm|pnpm|yarn|"
+    r"bun) (?:install|i|add|ci)\b|"
     r"\b(?:poetry|uv|cargo|dotnet|mix deps|flutter pub) (?:add|remove|get)\b|\bgo get\b|\bbundle install\b"
 )
 _CHANGES = re.compile(
-    r"\bgit (?:push|merge|rebase|revert|cherry-pick|tag|reset|stash|switch -c|checkout -b|mv|rm)\b|\b(?:alembic|manage\.py|prisma|knex|rails db:|dbmate|flyway|sqlx)\b.*\bmigrat|"
-    r"\b(?:kubectl (?:apply|delete|rollout)|terraform (?:apply|destroy)|helm (?:install|upgrade)|docker (?:push|compose up|run)|npm publish|twine upload|gh (?:pr|release|issue) (?:create|merge|close))\b|"
+    r"\bgit (?:push|merge|rebase|revert|cherry-pick|tag|reset|stash|switch -c|checkout -b|mv|rm)\b|\b(?:alembic|"
+    r"manage\.py|prisma|knex|rails db:|dbmate|flyway|sqlx)\b.*\bmigrat|"
+    r"\b(?:kubectl (?:apply|delete|rollout)|terraform (?:apply|destroy)|helm (?:install|upgrade)|docker (?:push|"
+    r"compose up|run)|npm publish|twine upload|gh (?:pr|release|issue) (?:create|merge|close))\b|"
     r"^(?:mv|rm|cp|mkdir|chmod|patch|sed -i|perl -\S*i)\b"
 )
 _LOOKS = frozenset(
-    "ls cat bat cd pwd echo printf head tail grep egrep fgrep rg ag find fd wc which whereis type tree less more awk stat ps top sleep true "
-    "false date env printenv file du df jq yq cut sort uniq tr diff cmp test [ [[ exit set export source . pushd popd hostname whoami id uname man "
-    "column nl od xxd hexdump strings readlink realpath basename dirname lsof netstat ss ping curl wget history wait kill for while if do done".split()
+    "ls cat bat cd pwd echo printf head tail grep egrep fgrep rg ag find fd wc which whereis type tree less more "
+    "awk stat ps top sleep true "
+    "false date env printenv file du df jq yq cut sort uniq tr diff cmp test [ [[ exit set export source . pushd "
+    "popd hostname whoami id uname man "
+    "column nl od xxd hexdump strings readlink realpath basename dirname lsof netstat ss ping curl wget history "
+    "wait kill for while if do done".split()
 )
 _GIT_LOOKS = re.compile(
-    r"^git (?:-\S+ \S+ )*(?:status|diff|log|show|branch|remote|blame|ls-files|rev-parse|config|fetch|add|grep|describe|reflog|shortlog|init)\b"
+    r"^git (?:-\S+ \S+ )*(?:status|diff|log|show|branch|remote|blame|ls-files|rev-parse|config|fetch|add|grep|"
+    r"describe|reflog|shortlog|init)\b"
 )
 _WRAPPERS = frozenset({"sudo", "time", "nohup", "exec", "command", "env", "npx", "bunx", "uvx", "xvfb-run"})
 _RUNNERS = re.compile(r"^(?:uv|poetry|pdm|pipenv|hatch|rye|bundle|pnpm|yarn) (?:run|exec) ")
@@ -106,7 +119,7 @@ def _work_of(part: str) -> Work:
     first = part.split(None, 1)[0]
     if re.match(r"git (?:-\S+ \S+ )*commit\b", part):
         return Work.COMMIT
-    if first in _LOOKS and not part.startswith(("test ", "[")) or _GIT_LOOKS.match(part):
+    if (first in _LOOKS and not part.startswith(("test ", "["))) or _GIT_LOOKS.match(part):
         return Work.LOOK
     for pattern, work in (
         (_INSTALLS, Work.INSTALL),
@@ -156,7 +169,7 @@ def commit_message(line: str) -> str:
         words = shlex.split(cap(line, _MAX_COMMAND))
     except ValueError:
         return ""
-    for flag, message in zip(words, words[1:], strict=False):
+    for flag, message in pairwise(words):
         if flag == "--message" or re.fullmatch(r"-[a-z]*m", flag):
             return one_line(message.splitlines()[0] if message.strip() else "", 120)
     return ""
@@ -171,7 +184,8 @@ _PASSES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"\b(\d+) examples?, 0 failures"), lambda match: f"{match[1]} examples"),
 )
 _HIDDEN_FAILURE = re.compile(
-    r"^(?:=+ .*)?\b[1-9]\d* (?:failed|failures?|failing)\b|^FAILED\b|^Tests:\s.*\b[1-9]\d* failed|\berror TS\d+|^error(?:\[E\d+\])?: |^make(?:\[\d+\])?: \*\*\*|^FAIL\b|"
+    r"^(?:=+ .*)?\b[1-9]\d* (?:failed|failures?|failing)\b|^FAILED\b|^Tests:\s.*\b[1-9]\d* failed|\berror TS\d+|"
+    r"^error(?:\[E\d+\])?: |^make(?:\[\d+\])?: \*\*\*|^FAIL\b|"
     r"^Found [1-9]\d* errors?\b|\b[1-9]\d* errors? generated|^npm ERR!|test result: FAILED",
     re.MULTILINE,
 )
@@ -192,7 +206,8 @@ def hides_failure(command: Command, output: str) -> bool:
 
 
 _FAILED_TEST = re.compile(
-    r"^(?:FAIL|ERROR): (\w+) \(|^FAILED ([\w./-]\S*?)(?: - .*)?$|^\s*--- FAIL: (\S+)|^test (\S+) \.\.\. FAILED|^\s*● (.{1,80}?)\s*$|^\s*(?:✕|✗|×) (.{1,80}?)(?: \(\d+ m?s\))?$",
+    r"^(?:FAIL|ERROR): (\w+) \(|^FAILED ([\w./-]\S*?)(?: - .*)?$|^\s*--- FAIL: (\S+)|^test (\S+) \.\.\. FAILED|"
+    r"^\s*● (.{1,80}?)\s*$|^\s*(?:✕|✗|×) (.{1,80}?)(?: \(\d+ m?s\))?$",
     re.MULTILINE,
 )
 # From the line that tells most to the one that tells least.
@@ -200,7 +215,8 @@ _ERROR_LINES = tuple(
     re.compile(pattern)
     for pattern in (
         r"^E\s+((?:\w+\.)*\w*(?:Error|Exception|Exit|Warning)\b.*)",
-        r"^((?:\w+\.)*(?:\w+(?:Error|Exception|Interrupt|Warning)|Exception|panic|thread '.*' panicked)\b(?::.*|.* at .*)?)$",
+        r"^((?:\w+\.)*(?:\w+(?:Error|Exception|Interrupt|Warning)|Exception|panic|thread '.*' panicked)\b(?::.*|"
+        r".* at .*)?)$",
         r"^E\s+(assert .*|.+)",
         r"^(.+?\(\d+,\d+\): error TS\d+: .*|.+?:\d+:\d+ - error TS\d+: .*)",
         r"^(.+?:\d+(?::\d+)?: (?:fatal )?error:? .*)",
@@ -209,7 +225,8 @@ _ERROR_LINES = tuple(
         r"^(?:npm ERR!|ERROR:?|Error:|fatal:|FATAL:?|panic:)\s*(.{4,})",
         r"^((?:bash|sh|zsh|/bin/sh): .*)",
         r"^(\S+:\d+:(?:\d+:)? .*)",
-        r"((?:command )?not found.*|No such file or directory.*|Permission denied.*|permission denied.*|Connection refused.*|timed out.*|Killed.*)",
+        r"((?:command )?not found.*|No such file or directory.*|Permission denied.*|permission denied.*|"
+        r"Connection refused.*|timed out.*|Killed.*)",
         r"(.*\b(?:[Ee]rror|[Ff]ailed|[Ff]ailure|FAILED|[Cc]annot|[Cc]ould not|[Uu]nable)\b.*)",
     )
 )

@@ -10,20 +10,41 @@ from dataclasses import dataclass, field
 _MAX_LINE = 300
 _MAX_LINES = 20_000
 _MAX_SYMBOLS = 8
-_MODIFIERS = r"(?:(?:export|default|public|private|protected|internal|static|final|abstract|async|override|readonly|pub(?:\([a-z]+\))?|unsafe|const|extern|virtual|inline|sealed|open|data|suspend)\s+)*"
+_MODIFIERS = (
+    r"(?:(?:export|default|public|private|protected|internal|static|final|abstract|async|override|"
+    r"readonly|pub(?:\([a-z]+\))?|unsafe|const|extern|virtual|inline|sealed|open|data|suspend)\s+)*"
+)
 _CONTAINER = re.compile(
-    rf"^(\s*){_MODIFIERS}(?:class|interface|trait|struct|enum|module|namespace|object|record|protocol|impl(?:<[^>]*>)?)\s+([A-Za-z_][\w.]*(?:::\w+)*)\s*(?:[({{<:;]|extends\b|implements\b|where\b|for\b|$)"
+    rf"^(\s*){_MODIFIERS}(?:class|interface|trait|struct|enum|module|namespace|object|record|protocol|"
+    rf"impl(?:<[^>]*>)?)\s+([A-Za-z_][\w.]*(?:::\w+)*)\s*(?:[({{<:;]|extends\b|implements\b|where\b|for\b|$)"
 )
 _DEFINITIONS = (
-    re.compile(rf"^(\s*){_MODIFIERS}(?:def|function\*?|fn|fun|func)\s+(?:\([^)]*\)\s*)?([A-Za-z_$][\w$.?!]*)\s*(?:[(<\[]|$)"),
+    re.compile(
+        rf"^(\s*){_MODIFIERS}(?:def|function\*?|fn|fun|"
+        rf"func)\s+(?:\([^)]*\)\s*)?([A-Za-z_$][\w$.?!]*)\s*(?:[(<\[]|$)"
+    ),
     re.compile(rf"^(\s*){_MODIFIERS}type\s+([A-Za-z_$][\w$]*)(?:<[^>]*>)?\s*(?:=|struct\b|interface\b|func\b)"),
-    re.compile(r"^(\s*)(?:export\s+)?(?:const|let|var)\s+([A-Za-z_$][\w$]*)\s*(?::[^=]+)?=\s*(?:async\s*)?(?:function\b|\([^)]*\)\s*(?::[^=]+)?=>|[\w$]+\s*=>)"),
+    re.compile(
+        r"^(\s*)(?:export\s+)?(?:const|let|"
+        r"var)\s+([A-Za-z_$][\w$]*)\s*(?::[^=]+)?=\s*(?:async\s*)?(?:function\b|\([^)]*\)\s*(?::[^=]+)?=>|"
+        r"[\w$]+\s*=>)"
+    ),
     re.compile(r"^()([A-Z][A-Z0-9_]{2,})\s*(?::[^=]+)?=[^=]"),
-    re.compile(r"^(\s*)CREATE\s+(?:OR\s+REPLACE\s+)?(?:UNIQUE\s+)?(?:TABLE|INDEX|VIEW|FUNCTION|TRIGGER)\s+(?:CONCURRENTLY\s+)?(?:IF\s+NOT\s+EXISTS\s+)?([\w.\"]+)", re.IGNORECASE),
-    re.compile(rf"^(\s+){_MODIFIERS}(?!(?:if|for|while|switch|catch|return|function|else|do|with|using|await)\b)([A-Za-z_$#][\w$]*)\s*\([^;]{{0,200}}\)\s*(?::[^{{]{{1,100}})?\{{\s*$"),
-    re.compile(r"^()(?!(?:if|for|while|switch|return|else|do|case|typedef)\b)[A-Za-z_][\w\s*&<>:,]{0,80}?[\s*&]([A-Za-z_][\w:~]*)\s*\([^;]{0,200}\)?\s*\{?\s*$"),
+    re.compile(
+        r"^(\s*)CREATE\s+(?:OR\s+REPLACE\s+)?(?:UNIQUE\s+)?(?:TABLE|INDEX|VIEW|FUNCTION|"
+        r"TRIGGER)\s+(?:CONCURRENTLY\s+)?(?:IF\s+NOT\s+EXISTS\s+)?([\w.\"]+)",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rf"^(\s+){_MODIFIERS}(?!(?:if|for|while|switch|catch|return|function|else|do|with|using|"
+        rf"await)\b)([A-Za-z_$#][\w$]*)\s*\([^;]{{0,200}}\)\s*(?::[^{{]{{1,100}})?\{{\s*$"
+    ),
+    re.compile(
+        r"^()(?!(?:if|for|while|switch|return|else|do|case|"
+        r"typedef)\b)[A-Za-z_][\w\s*&<>:,]{0,80}?[\s*&]([A-Za-z_][\w:~]*)\s*\([^;]{0,200}\)?\s*\{?\s*$"
+    ),
     re.compile(r"^()([A-Za-z_][\w-]*)\s*\(\)\s*\{"),
-)  # fmt: skip
+)
 _TEST_FILE = re.compile(r"(?:^|/)(?:tests?|spec|__tests__)/|(?:^|/)test_|_test\.|\.(?:test|spec)\.")
 _HEADING = re.compile(r"^()#{1,4}\s+(.{1,60}?)\s*$")
 _SECTION = re.compile(r"^()\[+([\w.\" -]{1,60})\]+\s*$")
@@ -71,14 +92,14 @@ def change_of(path: str, tool_input: Mapping[str, object], response: object) -> 
         lines = source.splitlines()
         return FileChange(path, added=len(lines), symbols=_named(path, lines), is_new=is_new)
     hunks = _hunks(result.get("structuredPatch")) or _hunks_of_input(tool_input)
-    old_lines = original.splitlines()[:_MAX_LINES]
+    old_lines = _whole_lines(original)
     change = FileChange(path)
     plus: list[str] = []
     minus: list[str] = []
     for start, lines in hunks:
         plus += [line[1:] for line in lines if line.startswith("+")]
         minus += [line[1:] for line in lines if line.startswith("-")]
-        for symbol in _touched(path, old_lines[: max(0, start - 1)], lines):
+        for symbol in _touched(path, _enclosing(path, old_lines, start - 1, lines), lines):
             if symbol not in change.symbols:
                 change.symbols.append(symbol)
     change.added, change.removed = len(plus), len(minus)
@@ -133,11 +154,31 @@ class _Definition:
     is_container: bool
 
 
-def _touched(path: str, above: Sequence[str], hunk: Sequence[str]) -> list[str]:
+def _whole_lines(original: str) -> list[str]:
+    """Give the file's lines up to where a capped text was cut: behind that, line numbers no longer hold."""
+    lines = original.splitlines()[:_MAX_LINES]
+    return next((lines[:at] for at, line in enumerate(lines) if " more characters cut…] " in line), lines)
+
+
+def _enclosing(path: str, lines: Sequence[str], at: int, hunk: Sequence[str]) -> list[_Definition]:
+    """Find the definitions around line `at`, outermost first, by looking upward for lines indented ever less."""
+    if at > len(lines):
+        return []
+    limit = next((_indent(line[1:]) for line in hunk if line[1:].strip()), 0)
+    found: list[_Definition] = []
+    for line in reversed(lines[: max(0, at)]):
+        if limit == 0:
+            break
+        if line.strip() and _indent(line) < limit:
+            limit = _indent(line)
+            definition = _definition(path, line)
+            if definition is not None:
+                found.insert(0, definition)
+    return found
+
+
+def _touched(path: str, open_definitions: list[_Definition], hunk: Sequence[str]) -> list[str]:
     """Name the definitions in which the hunk's changed lines lie, and those that it adds or removes."""
-    open_definitions: list[_Definition] = []
-    for line in above:
-        _enter(open_definitions, path, line)
     names: list[str] = []
     for line in hunk:
         text = line[1:]
@@ -163,13 +204,17 @@ def _named(path: str, lines: Sequence[str]) -> list[str]:
 def _enter(stack: list[_Definition], path: str, line: str) -> None:
     if not line.strip():
         return
-    indent = len(line) - len(line.lstrip())
+    indent = _indent(line)
     closes = line.strip()[0] in "})]" or line.strip().startswith(("end", "else", "except", "finally", "catch"))
-    while stack and (stack[-1].indent > indent or stack[-1].indent == indent and not closes):
+    while stack and (stack[-1].indent > indent or (stack[-1].indent == indent and not closes)):
         stack.pop()
     definition = _definition(path, line)
     if definition is not None:
         stack.append(definition)
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _qualified(stack: Sequence[_Definition]) -> str:

@@ -14,16 +14,20 @@ from .edits import FileChange, change_of, is_test_file
 from .notes import Note, note_of
 
 _HOOK_EVENTS = frozenset(
-    {"SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure", "Stop", "SubagentStop", "PreCompact", "PostCompact", "SessionEnd"}
-)  # fmt: skip
+    "SessionStart UserPromptSubmit PreToolUse PostToolUse PostToolUseFailure Stop SubagentStop PreCompact PostCompact "
+    "SessionEnd".split()
+)
 # What the client itself puts where a prompt belongs.
 _MACHINE_PROMPT = re.compile(
-    r"^\s*(?:<(?:task-notification|local-command|command-name|command-message|bash-input|bash-stdout|bash-stderr|agent-notification|user-memory-input|teammate-message)|"
-    r"Caveat: The messages below|\[Request interrupted|/(?:compact|clear|exit|resume|model|cost|login|logout|help|config|mcp|memory|status|context|usage)\b)"
+    r"^\s*(?:<(?:task-notification|local-command|command-name|command-message|bash-input|bash-stdout|bash-stderr|"
+    r"agent-notification|user-memory-input|teammate-message)|"
+    r"Caveat: The messages below|\[Request interrupted|/(?:compact|clear|exit|resume|model|cost|login|logout|"
+    r"help|config|mcp|memory|status|context|usage)\b)"
 )
 _HARNESS = re.compile(r"<([a-z][a-z-]{2,40})>[^<]{0,2000}</\1>")
 _GENERATED = re.compile(
-    r"(?:^|/)(?:__pycache__|node_modules|\.git|\.venv|venv|dist|build|target|\.mypy_cache|\.pytest_cache|\.ruff_cache|coverage)(?:/|$)|\.(?:pyc|o|class|log|lock)$"
+    r"(?:^|/)(?:__pycache__|node_modules|\.git|\.venv|venv|dist|build|target|\.mypy_cache|\.pytest_cache|"
+    r"\.ruff_cache|coverage)(?:/|$)|\.(?:pyc|o|class|log|lock)$"
 )
 _MAX_CHANGED_BY_COMMAND = 20
 

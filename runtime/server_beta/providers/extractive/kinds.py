@@ -13,13 +13,36 @@ from .outcomes import Outcomes
 from .sentences import Role, Sentence
 
 _WORDS = {
-    "bugfix": re.compile(r"\b(?:fix(?:e[sd])?|bug|broken|breaks?|regression|crash(?:e[sd])?|fail(?:s|ed|ing)?|wrong|incorrect|leak(?:s|ed)?|hang(?:s)?|repair(?:ed)?|corrected|debug|not work(?:ing)?|doesn't work|error)\b", re.IGNORECASE),
-    "feature": re.compile(r"\b(?:add(?:s|ed)?|implement(?:s|ed)?|introduce[sd]?|create[sd]?|new|support(?:s)? for|feature|build|allow(?:s)?|configurable|make it possible)\b", re.IGNORECASE),
-    "refactor": re.compile(r"\b(?:refactor(?:ed|ing|s)?|renam(?:e[sd]?|ing)|extract(?:ed|s)?|mov(?:e[sd]?|ing)|split|simplif(?:y|ied|ies)|clean(?:ed)? ?up|restructur(?:e[sd]?|ing)|dedup\w*|tidy|reorganis\w*|reorganiz\w*|inlin(?:e[sd]?|ing)|behaviou?r must not change|no functional change)\b", re.IGNORECASE),
-    "security": re.compile(r"\b(?:security|vulnerab\w+|CVE-\d{4}-\d+|XSS|CSRF|SSRF|RCE|(?:sql|command|prompt|template|code) injection|path traversal|privilege escalation|auth(?:entication|orization)? bypass|hard-?coded (?:secret|password|key|credential)s?|timing attack|insecure)\b", re.IGNORECASE),
-}  # fmt: skip
+    "bugfix": re.compile(
+        r"\b(?:fix(?:e[sd])?|bug|broken|breaks?|regression|crash(?:e[sd])?|fail(?:s|ed|ing)?|"
+        r"wrong|incorrect|leak(?:s|ed)?|hang(?:s)?|repair(?:ed)?|corrected|debug|"
+        r"not work(?:ing)?|doesn't work|error)\b",
+        re.IGNORECASE,
+    ),
+    "feature": re.compile(
+        r"\b(?:add(?:s|ed)?|implement(?:s|ed)?|introduce[sd]?|create[sd]?|new|"
+        r"support(?:s)? for|feature|build|allow(?:s)?|configurable|"
+        r"make it possible)\b",
+        re.IGNORECASE,
+    ),
+    "refactor": re.compile(
+        r"\b(?:refactor(?:ed|ing|s)?|renam(?:e[sd]?|ing)|extract(?:ed|s)?|mov(?:e[sd]?|ing)|"
+        r"split|simplif(?:y|ied|ies)|clean(?:ed)? ?up|restructur(?:e[sd]?|ing)|dedup\w*|tidy|"
+        r"reorganis\w*|reorganiz\w*|inlin(?:e[sd]?|ing)|behaviou?r must not change|"
+        r"no functional change)\b",
+        re.IGNORECASE,
+    ),
+    "security": re.compile(
+        r"\b(?:security|vulnerab\w+|CVE-\d{4}-\d+|XSS|CSRF|SSRF|RCE|(?:sql|command|prompt|"
+        r"template|code) injection|path traversal|privilege escalation|auth(?:entication|"
+        r"orization)? bypass|hard-?coded (?:secret|password|key|credential)s?|timing attack|"
+        r"insecure)\b",
+        re.IGNORECASE,
+    ),
+}
 _QUESTION_OF_CHOICE = re.compile(
-    r"\b(?:should (?:we|I|it)|which (?:one|of|is better)|decide|choose|what would you (?:use|pick)|trade-?offs?|pros and cons|better to)\b",
+    r"\b(?:should (?:we|I|it)|which (?:one|of|is better)|decide|choose|what would you (?:use|pick)|trade-?offs?|"
+    r"pros and cons|better to)\b",
     re.IGNORECASE,
 )
 _DOCUMENTS = (".md", ".rst", ".txt", ".adoc")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from ...domain.projects import relative_to_root
 from ...domain.text import cap, one_line
@@ -36,7 +37,7 @@ _MAX_TEXT = 4000
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What an API client's event says: a heading where it has one, its main text, its other fields, and files it names."""
+    """What an API client's event says: a heading where it has one, its main text, other fields, files it names."""
 
     kind: str
     label: str
@@ -48,7 +49,7 @@ class Note:
 
 def note_of(event: Recorded, root: str | None) -> Note | None:
     """Read an event of an unknown type; None when it holds no text at all."""
-    strings = list(_strings(event.payload))[:_MAX_STRINGS]
+    strings = list(islice(_strings(event.payload), _MAX_STRINGS))
     files = tuple(
         dict.fromkeys(
             relative_to_root(text.strip(), root)

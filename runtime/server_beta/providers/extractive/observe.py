@@ -34,13 +34,14 @@ _MAX_FACT = 320
 _TELLING_ANSWER = 280
 _TELLING_ANSWER_AFTER_READING = 60
 _LABELLED = re.compile(
-    r"(?:the |one )?(?:root )?(?:cause|reason|note|open|next|remaining|to-?do|not done|gotcha|caveat|warning|decision)\b",
+    r"(?:the |one )?(?:root )?(?:cause|reason|note|open|next|remaining|to-?do|not done|gotcha|caveat|warning|"
+    r"decision)\b",
     re.IGNORECASE,
 )
 
 
 def observe(material: Material) -> tuple[Draft, ...]:
-    """Make the observations of a turn or of a single event: usually one, more where a decision or a weakness stands apart."""
+    """Make the observations of a turn or of a single event: usually one, more where a decision stands apart."""
     turn = merged(turns_of(material))
     drafts: list[Draft] = []
     if _is_worth_keeping(turn):
@@ -103,7 +104,8 @@ def _facts(turn: Turn, sentences: Sequence[Sentence], outcomes: Outcomes, title:
         return [text if _LABELLED.match(text) else f"{label}: {text}" for text in told]
 
     reports = [
-        f"Subagent {f'“{report.task}”' if report.task else report.agent_type} reported: {joined(split_sentences(one_line(report.text)), 240)}"
+        f"Subagent {f'“{report.task}”' if report.task else report.agent_type} reported: "
+        f"{joined(split_sentences(one_line(report.text)), 240)}"
         for report in turn.reports
         if report.text
     ]

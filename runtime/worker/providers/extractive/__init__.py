@@ -1,4 +1,4 @@
-"""Generation without a model: what happened, read from the recorded events alone; the same input gives the same output."""
+"""Generation without a model: what happened, read from the recorded events; equal input gives equal output."""
 
 from __future__ import annotations
 

@@ -14,15 +14,21 @@ from .edits import FileChange, change_of, is_test_file
 from .notes import Note, note_of
 
 _HOOK_EVENTS = frozenset(
-    {"SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure", "Stop", "SubagentStop", "PreCompact", "PostCompact", "SessionEnd"}
-)  # fmt: skip
+    "SessionStart UserPromptSubmit PreToolUse PostToolUse PostToolUseFailure Stop SubagentStop PreCompact PostCompact "
+    "SessionEnd".split()
+)
 # What the client itself puts where a prompt belongs.
 _MACHINE_PROMPT = re.compile(
-    r"^\s*(?:<(?:task-notification|local-command|command-name|command-message|bash-input|bash-stdout|bash-stderr|agent-notification|user-memory-input|teammate-message)|"
-    r"Caveat: The messages below|\[Request interrupted|/(?:compact|clear|exit|resume|model|cost|login|logout|help|config|mcp|memory|status|context|usage)\b)"
+    r"^\s*(?:<(?:task-notification|local-command|command-name|command-message|bash-input|bash-stdout|bash-stderr|"
+    r"agent-notification|user-memory-input|teammate-message)|"
+    r"Caveat: The messages below|\[Request interrupted|/(?:compact|clear|exit|resume|model|cost|login|logout|"
+    r"help|config|mcp|memory|status|context|usage)\b)"
 )
 _HARNESS = re.compile(r"<([a-z][a-z-]{2,40})>[^<]{0,2000}</\1>")
-_GENERATED = re.compile(r"(?:^|/)(?:__pycache__|node_modules|\.git|\.venv|venv|dist|build|target|\.mypy_cache|\.pytest_cache|\.ruff_cache|coverage)(?:/|$)|\.(?:pyc|o|class|log|lock)$")
+_GENERATED = re.compile(
+    r"(?:^|/)(?:__pycache__|node_modules|\.git|\.venv|venv|dist|build|target|\.mypy_cache|\.pytest_cache|"
+    r"\.ruff_cache|coverage)(?:/|$)|\.(?:pyc|o|class|log|lock)$"
+)
 _MAX_CHANGED_BY_COMMAND = 20
 
 
@@ -123,7 +129,9 @@ def _read(turn: Turn, event: Recorded, root: str | None) -> None:
         case "SubagentStop":
             # The agent without a type is the client's own compaction; PostCompact brings its text.
             if payload.get("agent_type"):
-                _add_report(turn, Report("", _text(payload.get("agent_type")), _report(payload.get("last_assistant_message"))))
+                _add_report(
+                    turn, Report("", _text(payload.get("agent_type")), _report(payload.get("last_assistant_message")))
+                )
         case "PostCompact":
             turn.compaction = _text(payload.get("compact_summary")).strip() or turn.compaction
         case name if name in _HOOK_EVENTS:
@@ -155,7 +163,10 @@ def _read_tool(turn: Turn, tool: str, payload: Mapping[str, object], root: str |
             _add(turn.web, one_line(_text(tool_input.get("url") or tool_input.get("query")), 160))
         case "Task" | "Agent":
             kind = _text(tool_input.get("subagent_type"))
-            _add_report(turn, Report(one_line(_text(tool_input.get("description")), 100), kind, "" if failed else _report(response)))
+            _add_report(
+                turn,
+                Report(one_line(_text(tool_input.get("description")), 100), kind, "" if failed else _report(response)),
+            )
         case "TodoWrite":
             todos = tool_input.get("todos")
             turn.plan = [
@@ -164,7 +175,9 @@ def _read_tool(turn: Turn, tool: str, payload: Mapping[str, object], root: str |
                 if isinstance(todo, dict)
             ]
         case "TaskCreate":
-            turn.plan.append((one_line(_text(tool_input.get("subject") or tool_input.get("description")), 160), "pending"))
+            turn.plan.append(
+                (one_line(_text(tool_input.get("subject") or tool_input.get("description")), 160), "pending")
+            )
         case _ if tool.startswith("mcp__") and not failed:
             _add(turn.external, _external_call(tool, tool_input, response))
         case _:
@@ -191,7 +204,9 @@ def _add_run(turn: Turn, payload: Mapping[str, object], root: str | None) -> Non
     if command.work is Work.LOOK:
         # That nothing was found, or a folder is missing, is how looking around goes.
         return
-    turn.runs.append(Run(command, line, failure, tests_passed(output), any(not is_test_file(path) for path in turn.changes)))
+    turn.runs.append(
+        Run(command, line, failure, tests_passed(output), any(not is_test_file(path) for path in turn.changes))
+    )
     difference = result.get("bashEditDiff")
     changed = difference.get("changedFiles") if isinstance(difference, dict) else None
     for path in changed if isinstance(changed, list) and len(changed) <= _MAX_CHANGED_BY_COMMAND else ():
@@ -202,7 +217,9 @@ def _add_run(turn: Turn, payload: Mapping[str, object], root: str | None) -> Non
 
 def _external_call(tool: str, tool_input: Mapping[str, object], response: object) -> str:
     server, _, name = tool.removeprefix("mcp__").partition("__")
-    said = ", ".join(f"{key}={one_line(value, 60)}" for key, value in tool_input.items() if isinstance(value, str) and value)
+    said = ", ".join(
+        f"{key}={one_line(value, 60)}" for key, value in tool_input.items() if isinstance(value, str) and value
+    )
     answer = one_line(_report(response), 140)
     return one_line(f"{server.rpartition('_')[2] or server} {name}({said})", 160) + (f": {answer}" if answer else "")
 

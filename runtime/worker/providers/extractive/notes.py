@@ -5,13 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from ...domain.projects import relative_to_root
 from ...domain.text import cap, one_line
 from ...domain.turns import Recorded
 
 _TITLE_KEYS = ("title", "summary", "subject", "headline")
-_TEXT_KEYS = ("text", "message", "content", "body", "description", "narrative", "observation", "note", "output", "result", "response", "prompt", "query", "error")
+_TEXT_KEYS = (
+    "text",
+    "message",
+    "content",
+    "body",
+    "description",
+    "narrative",
+    "observation",
+    "note",
+    "output",
+    "result",
+    "response",
+    "prompt",
+    "query",
+    "error",
+)
 _KIND_KEYS = ("kind", "type", "obs_type", "observation_type")
 _LABEL_KEYS = ("tool", "tool_name", "name", "source", "action")
 _FILE_KEY = re.compile(r"(?:^|_)(?:files?|paths?|filename|file_path|notebook_path)(?:_|$)", re.IGNORECASE)
@@ -21,7 +37,7 @@ _MAX_TEXT = 4000
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What an API client's event says: a heading where it has one, its main text, its other fields, and files it names."""
+    """What an API client's event says: a heading where it has one, its main text, other fields, files it names."""
 
     kind: str
     label: str
@@ -33,10 +49,12 @@ class Note:
 
 def note_of(event: Recorded, root: str | None) -> Note | None:
     """Read an event of an unknown type; None when it holds no text at all."""
-    strings = list(_strings(event.payload))[:_MAX_STRINGS]
+    strings = list(islice(_strings(event.payload), _MAX_STRINGS))
     files = tuple(
         dict.fromkeys(
-            relative_to_root(text.strip(), root) for key, text in strings if _FILE_KEY.search(key.rpartition(".")[2]) and 0 < len(text.strip()) < 400 and "\n" not in text
+            relative_to_root(text.strip(), root)
+            for key, text in strings
+            if _FILE_KEY.search(key.rpartition(".")[2]) and 0 < len(text.strip()) < 400 and "\n" not in text
         )
     )
     plain = [(key, text) for key, text in strings if text.strip() and relative_to_root(text.strip(), root) not in files]

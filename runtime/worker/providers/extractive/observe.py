@@ -13,7 +13,18 @@ from .evidence import Turn, merged, turns_of
 from .kinds import concepts_of, kind_of, speaks_of_security
 from .notes import Note
 from .outcomes import Outcomes, outcomes_of
-from .sentences import Role, Sentence, decision_title, headline, joined, main_clause, sentences_of, split_sentences, title_of, with_role
+from .sentences import (
+    Role,
+    Sentence,
+    decision_title,
+    headline,
+    joined,
+    main_clause,
+    sentences_of,
+    split_sentences,
+    title_of,
+    with_role,
+)
 
 _MAX_FACTS = 14
 _MAX_FILES = 30
@@ -22,11 +33,15 @@ _MAX_FACT = 320
 # An answer shorter than this, with nothing done and nothing read, is conversation.
 _TELLING_ANSWER = 280
 _TELLING_ANSWER_AFTER_READING = 60
-_LABELLED = re.compile(r"(?:the |one )?(?:root )?(?:cause|reason|note|open|next|remaining|to-?do|not done|gotcha|caveat|warning|decision)\b", re.IGNORECASE)
+_LABELLED = re.compile(
+    r"(?:the |one )?(?:root )?(?:cause|reason|note|open|next|remaining|to-?do|not done|gotcha|caveat|warning|"
+    r"decision)\b",
+    re.IGNORECASE,
+)
 
 
 def observe(material: Material) -> tuple[Draft, ...]:
-    """Make the observations of a turn or of a single event: usually one, more where a decision or a weakness stands apart."""
+    """Make the observations of a turn or of a single event: usually one, more where a decision stands apart."""
     turn = merged(turns_of(material))
     drafts: list[Draft] = []
     if _is_worth_keeping(turn):
@@ -59,7 +74,9 @@ def _main_draft(turn: Turn, sentences: Sequence[Sentence]) -> Draft:
     promoted = {sentence.text for sentence in sentences if sentence.role is not Role.PLAIN}
     plain = [sentence.text for sentence in sentences if sentence.text not in promoted]
     # A lead that the title holds whole need not be said twice.
-    narrative = joined([text for text in plain if title_of(text) != title or len(text) > len(title) + 4], _MAX_NARRATIVE)
+    narrative = joined(
+        [text for text in plain if title_of(text) != title or len(text) > len(title) + 4], _MAX_NARRATIVE
+    )
     return Draft(
         kind=kind,
         title=title,
@@ -87,14 +104,19 @@ def _facts(turn: Turn, sentences: Sequence[Sentence], outcomes: Outcomes, title:
         return [text if _LABELLED.match(text) else f"{label}: {text}" for text in told]
 
     reports = [
-        f"Subagent {f'“{report.task}”' if report.task else report.agent_type} reported: {joined(split_sentences(one_line(report.text)), 240)}"
+        f"Subagent {f'“{report.task}”' if report.task else report.agent_type} reported: "
+        f"{joined(split_sentences(one_line(report.text)), 240)}"
         for report in turn.reports
         if report.text
     ]
     facts = [
         *labelled("Cause", Role.CAUSE)[:3],
         *(change.gist() for change in turn.changes.values() if change.added or change.removed),
-        *(f"{change.path}: changed by a command" for change in turn.changes.values() if not (change.added or change.removed)),
+        *(
+            f"{change.path}: changed by a command"
+            for change in turn.changes.values()
+            if not (change.added or change.removed)
+        ),
         *outcomes.mended,
         *outcomes.failing,
         *outcomes.passing,
@@ -162,7 +184,9 @@ def _apart(turn: Turn, sentences: Sequence[Sentence], main: Draft) -> Iterable[D
             kind=kind,
             title=title,
             subtitle=main.subtitle,
-            narrative=joined([*chosen, f"Decided during: {main.title}" if kind == "decision" else f"Found during: {main.title}"], 800),
+            narrative=joined(
+                [*chosen, f"Decided during: {main.title}" if kind == "decision" else f"Found during: {main.title}"], 800
+            ),
             concepts=(kind, *(("trade-off",) if kind == "decision" else ())),
             files_read=() if turn.changes else main.files_read,
             files_modified=main.files_modified,
@@ -173,11 +197,16 @@ def _note_draft(note: Note) -> Draft:
     sentences = sentences_of(note.text)
     first = note.heading or (sentences[0].text if sentences else one_line(note.text, 200)) or ", ".join(note.files)
     labels = [f"{note.label}: " if note.label and not note.heading and len(note.label) <= 30 else ""]
-    kind = note.kind if note.kind in KINDS else kind_of(Turn(prompt=note.heading, answer=note.text), first, sentences, Outcomes())
+    kind = (
+        note.kind
+        if note.kind in KINDS
+        else kind_of(Turn(prompt=note.heading, answer=note.text), first, sentences, Outcomes())
+    )
     return Draft(
         kind=kind,
         title=title_of(labels[0] + first),
-        narrative=joined((sentence.text for sentence in sentences), _MAX_NARRATIVE) or one_line(note.text, _MAX_NARRATIVE),
+        narrative=joined((sentence.text for sentence in sentences), _MAX_NARRATIVE)
+        or one_line(note.text, _MAX_NARRATIVE),
         facts=tuple(one_line(told, _MAX_FACT) for told in note.fields),
         concepts=concepts_of(kind, Turn(), sentences, was_fixed=False),
         files_read=note.files,

@@ -9,6 +9,8 @@ from ...domain.text import one_line
 from .commands import Work, commit_message
 from .evidence import Run
 
+# Each run is compared with those after it; what matters of a very long session is its end.
+_MAX_RUNS = 500
 _PROVING = {Work.TEST, Work.CHECK, Work.BUILD}
 
 
@@ -16,8 +18,8 @@ _PROVING = {Work.TEST, Work.CHECK, Work.BUILD}
 class Outcomes:
     """Sentences about the commands of a turn, each complete in itself.
 
-    `passing` leaves out what `mended` tells; `verified` is everything that passed in the end. `was_fixed` says that something
-    failed before the first change and passed after it.
+    `passing` leaves out what `mended` tells; `verified` is everything that passed in the end. `was_fixed` says that
+    something failed before the first change and passed after it.
     """
 
     mended: tuple[str, ...] = ()
@@ -30,6 +32,7 @@ class Outcomes:
 
 def outcomes_of(runs: Sequence[Run]) -> Outcomes:
     """Follow each command from its first failure to its last result."""
+    runs = runs[-_MAX_RUNS:]
     mended: dict[str, str] = {}
     failing: dict[str, str] = {}
     passing: dict[str, str] = {}
@@ -51,7 +54,9 @@ def outcomes_of(runs: Sequence[Run]) -> Outcomes:
             earlier = [other.failure for other in runs[:at] if other.failure and run.command.covers(other.command)]
             gone = [one_line(failure, 110) for failure in dict.fromkeys(earlier) if failure != run.failure]
             also = f" (earlier errors that are gone: {'; '.join(gone[:2])})" if gone else ""
-            failing.setdefault(run.command.family, f"`{label}` {'still fails' if gone else 'fails'}: {run.failure}{also}.")
+            failing.setdefault(
+                run.command.family, f"`{label}` {'still fails' if gone else 'fails'}: {run.failure}{also}."
+            )
     verified = tuple(passing.values())
     for family in mended:
         passing.pop(family, None)

@@ -12,19 +12,21 @@ from ...domain.text import cap, one_line
 MAX_TITLE = 100
 _MAX_PROSE = 20_000
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)")
-_HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.*?)\s*#*$")
+_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.*)$")
 _BOLD_LINE = re.compile(r"^\s*\*\*([^*]{1,80})\*\*:?\s*$")
 _LABEL_LINE = re.compile(r"^\s*([A-Z][A-Za-z '-]{2,40}):\s*$")
 _BULLET = re.compile(r"^\s*(?:[-*+•]|\d{1,2}[.)])\s+(?:\[[ xX]\]\s+)?")
-_TABLE_RULE = re.compile(r"^\s*\|?[\s:|-]+\|?\s*$")
+_RULE_CHARACTERS = frozenset(" \t|:-=_*")
 _LINK = re.compile(r"\[([^\]]{1,200})\]\([^)\s]{1,500}\)")
 _EMPHASIS = re.compile(r"\*\*([^*]{1,300})\*\*|__([^_]{1,300})__")
 _BOUNDARY = re.compile(r"(?<=[.!?])[\"')\]]?\s+(?=[\"'(\[`*_]?[A-Z0-9À-ÞЀ-Я`])|(?<=[。！？])")
 # What ends with a dot and does not end a sentence.
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|fig|resp|incl)\.|\b[A-Z]\.)$", re.IGNORECASE)
 _CHAT = re.compile(
-    r"^(?:(?:all )?(?:done|set|good|fixed|finished)|ok(?:ay)?|sure|great|perfect|thanks?|thank you|you(?:'re| are) (?:very )?welcome|"
-    r"got it|yes|no|absolutely|certainly|of course|good (?:question|point|catch)|happy to help|here(?:'s| is| are) (?:a|the|what)\b.*|"
+    r"^(?:(?:all )?(?:done|set|good|fixed|finished)|ok(?:ay)?|sure|great|perfect|thanks?|thank you|you(?:'re|"
+    r" are) (?:very )?welcome|"
+    r"got it|yes|no|absolutely|certainly|of course|good (?:question|point|catch)|happy to help|here(?:'s| is|"
+    r" are) (?:a|the|what)\b.*|"
     r"let me .*|i(?:'ll| will) .*|now (?:let me|i).*|let's .*|if you(?:'d| would)? (?:like|want).*|would you like.*|"
     r"(?:please )?let me know .*|feel free .*|want me to .*|shall i .*|summary|in summary)[.!:,?]*$",
     re.IGNORECASE | re.DOTALL,
@@ -50,28 +52,42 @@ class Sentence:
 
 
 _DECISION = re.compile(
-    r"\b(?:I|we|you|team)(?:'ve| have| both)? (?:\w+ )?(?:decided|chose|opted|agreed|settled|picked)\b|^decision\b|\bdecided (?:to|against|on|that|for)\b|"
+    r"\b(?:I|we|you|team)(?:'ve| have| both)? (?:\w+ )?(?:decided|chose|opted|agreed|settled|picked)\b|"
+    r"^decision\b|\bdecided (?:to|against|on|that|for)\b|"
     r"\bwent with\b|\bchose\b.{1,120}\b(?:over|because|instead|rather)\b|\bchosen\b.{1,80}\bbecause\b|"
     r"\bdeliberately\b|\bon purpose\b|\bthe decision (?:is|was)\b",
     re.IGNORECASE,
 )
-_SPEAKER = re.compile(r"^(?:(?:so|therefore|then),? )?(?:I|we)(?:'ve| have)? (?:therefore |deliberately )?(?:decided to |opted to |(?=\w))", re.IGNORECASE)
-_ANSWERS_A_QUESTION = re.compile(r"^(?:in|at|by|with|from|to|on|because|inside|before|after|through|via|when|only)\b", re.IGNORECASE)
+_SPEAKER = re.compile(
+    r"^(?:(?:so|therefore|then),? )?(?:I|we)(?:'ve| have)? (?:therefore |deliberately )?(?:decided to |opted to |"
+    r"(?=\w))",
+    re.IGNORECASE,
+)
+_ANSWERS_A_QUESTION = re.compile(
+    r"^(?:in|at|by|with|from|to|on|because|inside|before|after|through|via|when|only)\b", re.IGNORECASE
+)
 _POINTS_BACK = re.compile(r"^(?:it|this|that|they|these|those|both|there)\b", re.IGNORECASE)
 _OPEN = re.compile(
-    r"(?-i:\bTODO\b)|\bto-do\b|\b(?:next (?:steps?|up)\b|remaining\b|remains (?:to|open|unfixed|broken)|(?:not|n't) (?:done |fixed |implemented |tested )?yet\b|"
-    r"still (?:needs?|fails?|failing|has|have|missing|open|to do|broken|unresolved)|follow-?ups?\b|left (?:to do|for later|undone|open)|"
-    r"should (?:be|become|also|run|then)\b.{0,120}\b(?:later|next|at most)|(?:I|we) (?:have not|haven't|did not|didn't|could not|couldn't|was unable|were unable)\b|"
-    r"out of scope|open question|needs? (?:to be|a follow|your|more)|blocked (?:by|on)|tell me (?:to|whether|if)\b|known (?:issue|limitation))",
+    r"(?-i:\bTODO\b)|\bto-do\b|\b(?:next (?:steps?|up)\b|remaining\b|remains (?:to|open|unfixed|broken)|(?:not|"
+    r"n't) (?:done |fixed |implemented |tested )?yet\b|"
+    r"still (?:needs?|fails?|failing|has|have|missing|open|to do|broken|unresolved)|follow-?ups?\b|left (?:to do|"
+    r"for later|undone|open)|"
+    r"should (?:be|become|also|run|then)\b.{0,120}\b(?:later|next|at most)|(?:I|we) (?:have not|haven't|did not|"
+    r"didn't|could not|couldn't|was unable|were unable)\b|"
+    r"out of scope|open question|needs? (?:to be|a follow|your|more)|blocked (?:by|on)|tell me (?:to|whether|"
+    r"if)\b|known (?:issue|limitation))",
     re.IGNORECASE,
 )
 _CAUSE = re.compile(
-    r"\b(?:root cause|the cause\b|caused by|culprit|turn(?:s|ed) out|the (?:actual |real |underlying )?(?:problem|issue|bug|reason|failure|leak|error) (?:was|is|came|comes)\b|"
-    r"because of|due to\b|reason(?: is| was|:)|this (?:happens|happened|fails|failed) (?:when|because)|(?:fail|broke|break|crash|wrong|leak|grow|slow)\w*\b.{0,80}\bbecause\b)",
+    r"\b(?:root cause|the cause\b|caused by|culprit|turn(?:s|ed) out|the (?:actual |real |"
+    r"underlying )?(?:problem|issue|bug|reason|failure|leak|error) (?:was|is|came|comes)\b|"
+    r"because of|due to\b|reason(?: is| was|:)|this (?:happens|happened|fails|failed) (?:when|because)|(?:fail|"
+    r"broke|break|crash|wrong|leak|grow|slow)\w*\b.{0,80}\bbecause\b)",
     re.IGNORECASE,
 )
 _GOTCHA = re.compile(
-    r"\b(?:gotchas?|beware|caveat|pitfall|watch out|be careful|careful:|note that|warning:|heads[- ]up|one catch|important:|surprising(?:ly)?|"
+    r"\b(?:gotchas?|beware|caveat|pitfall|watch out|be careful|careful:|note that|warning:|heads[- ]up|one catch|"
+    r"important:|surprising(?:ly)?|"
     r"only works|does not work|must not|never call|silently)\b",
     re.IGNORECASE,
 )
@@ -108,7 +124,7 @@ def role_of(text: str, under: Role | None = None) -> Role:
 def is_chat(text: str) -> bool:
     """Whether the sentence is only talk, or too short to inform."""
     bare = text.strip(" .!:,?`*")
-    is_short = len(bare) < 12 and bare.isascii() or len(bare) < 4
+    is_short = (len(bare) < 12 and bare.isascii()) or len(bare) < 4
     return is_short or _CHAT.match(text.strip()) is not None
 
 
@@ -128,7 +144,20 @@ def title_of(text: str, limit: int = MAX_TITLE) -> str:
     line = one_line(text.replace("`", "")).rstrip(".。 ")
     if len(line) <= limit:
         return line
-    for mark in (": ", "; ", " — ", " – ", ". ", ", because ", " because ", ", so ", ", but ", ", and ", ", which ", ", "):
+    for mark in (
+        ": ",
+        "; ",
+        " — ",
+        " – ",
+        ". ",
+        ", because ",
+        " because ",
+        ", so ",
+        ", but ",
+        ", and ",
+        ", which ",
+        ", ",
+    ):
         at = line.rfind(mark, 35, limit)
         if at > 0:
             return line[:at].rstrip(" .,")
@@ -136,7 +165,7 @@ def title_of(text: str, limit: int = MAX_TITLE) -> str:
 
 
 def headline(sentences: Sequence[Sentence], question: str) -> str:
-    """Make a title of what was said first; what makes no sense alone is completed by the question or the next sentence."""
+    """Make a title of what was said first; complete it by the question or the next sentence where it needs them."""
     lead = sentences[0].text
     if _ANSWERS_A_QUESTION.match(lead) and question.endswith("?") and len(question) <= 75:
         return title_of(f"{question} {lead}")
@@ -187,10 +216,10 @@ def _prose_lines(message: str) -> Iterable[tuple[str, bool]]:
         if (starts_anew or in_code) and paragraph:
             yield _plain(" ".join(paragraph)), False
             paragraph = []
-        if in_code or not line.strip() or line.lstrip().startswith("|") or _TABLE_RULE.match(line):
+        if in_code or not line.strip() or line.lstrip().startswith("|") or _RULE_CHARACTERS.issuperset(line):
             continue
         if heading:
-            yield _plain(heading[1]), True
+            yield _plain(heading[1].rstrip("# ")), True
         else:
             paragraph.append(_BULLET.sub("", line).lstrip("> ").strip())
 

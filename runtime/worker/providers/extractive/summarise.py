@@ -47,7 +47,11 @@ def summarise(material: Material) -> Draft | None:
 
 
 def _request(turns: Sequence[Turn]) -> str:
-    asked = [joined(split_sentences(one_line(turn.prompt)), 240) for turn in turns if turn.prompt and not is_chat(turn.prompt)]
+    asked = [
+        joined(split_sentences(one_line(turn.prompt)), 240)
+        for turn in turns
+        if turn.prompt and not is_chat(turn.prompt)
+    ]
     return joined([asked[0], *(f"Then: {prompt}" for prompt in asked[1:])], _MAX_REQUEST) if asked else ""
 
 
@@ -91,14 +95,20 @@ def _completed(turns: Sequence[Turn], said: Sequence[Sequence[Sentence]], outcom
     for turn, sentences in zip(turns, said, strict=True):
         if not turn.changes:
             continue
-        plain = [sentence.text for sentence in sentences if sentence.role is Role.PLAIN] or [sentence.text for sentence in sentences]
+        plain = [sentence.text for sentence in sentences if sentence.role is Role.PLAIN] or [
+            sentence.text for sentence in sentences
+        ]
         told.append(plain[0] if plain else f"Changed {', '.join(turn.files_modified[:5])}")
     mended = outcomes.mended[:2] if outcomes.was_fixed else outcomes.verified[:2]
     return joined([*told, *outcomes.done, *mended], _MAX_FIELD)
 
 
 def _next_steps(
-    turns: Sequence[Turn], said: Sequence[Sequence[Sentence]], whole: Turn, outcomes: Outcomes, kept: dict[str, list[str]]
+    turns: Sequence[Turn],
+    said: Sequence[Sequence[Sentence]],
+    whole: Turn,
+    outcomes: Outcomes,
+    kept: dict[str, list[str]],
 ) -> str:
     # What an early turn left open was often done by a later one; what the last working turns left open was not.
     open_ended = [text for sentences in [s for s in said if s][-2:] for text in with_role(sentences, Role.OPEN)]
@@ -141,5 +151,3 @@ def _section_name(heading: str) -> str:
 
 def _lines(body: str) -> list[str]:
     return [sentence.text for sentence in sentences_of(body)]
-
-
