@@ -20,7 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 SERVER = ROOT / "dist" / "server-beta.pyz"
 HOOK = ROOT / "hooks" / "hook.py"
-RECORDED = ROOT / "tests" / "data" / "sessions" / "bug_hunt.jsonl"
+RECORDED = ROOT / "tests" / "data" / "sessions" / "bug-hunt.jsonl"
 SCRATCH = ROOT / ".cache" / "demo"
 # Long enough for the first unpacking and initdb on a slow disk.
 _START_SECONDS = 120
@@ -59,7 +59,8 @@ def _tell() -> int:
     _step(3, f"A recorded Claude Code session goes through the hook program ({RECORDED.relative_to(ROOT)})")
     session = [json.loads(line) for line in RECORDED.read_text("utf-8").splitlines() if line]
     for event in session:
-        _replay(event)
+        if event["event"] != "PreToolUse" or event["input"]["tool_name"] == "Read":  # as plugin/hooks/hooks.json asks
+            _replay(event)
 
     _step(4, "What server-beta learned from it")
     for number, observation in enumerate(_observations(base), 1):
@@ -109,18 +110,21 @@ def _hook(name: str, body: dict[str, Any], folder: str) -> tuple[str, float]:
 
 
 def _observations(base: str) -> Iterator[dict[str, Any]]:
-    """Wait for the session's summary, which is made last, and return everything, oldest first."""
-    key = (SCRATCH / "data" / ".server-beta.key").read_text("ascii").strip()
-    request = urllib.request.Request(f"{base}/v1/observations?limit=50", headers={"Authorization": f"Bearer {key}"})
+    """Wait until no job is left and return everything, oldest first."""
     deadline = time.monotonic() + _OBSERVE_SECONDS
-    while True:
-        with urllib.request.urlopen(request, timeout=10) as response:
-            found: list[dict[str, Any]] = json.load(response)["observations"]
-        if any(observation["kind"] == "summary" for observation in found):
-            return reversed(found)
+    while any(_get(f"{base}/api/health")["jobs"].values()):
         if time.monotonic() > deadline:
-            raise SystemExit(f"No observation after {_OBSERVE_SECONDS} s; see {SCRATCH / 'data' / 'logs'}.")
-        time.sleep(0.1)
+            raise SystemExit(f"Jobs are left after {_OBSERVE_SECONDS} s; see {SCRATCH / 'data' / 'logs'}.")
+        time.sleep(0.05)
+    found: list[dict[str, Any]] = _get(f"{base}/v1/observations?limit=50")["observations"]
+    return reversed(found)
+
+
+def _get(url: str) -> Any:
+    key = (SCRATCH / "data" / ".server-beta.key").read_text("ascii").strip()
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.load(response)
 
 
 def _server(*arguments: str) -> subprocess.CompletedProcess[str]:

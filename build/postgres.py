@@ -23,7 +23,8 @@ def needed(libraries: Path) -> Iterator[Path]:
     package = libraries / _PACKAGE / "__init__.py"
     package.write_bytes(b"")
     yield package
-    yield from libraries.glob(f"{_PACKAGE}-*.dist-info/licenses/**/LICENSE*")
+    for about in ("METADATA", "LICENSE*", "licenses/**/LICENSE*"):
+        yield from libraries.glob(f"{_PACKAGE}-*.dist-info/{about}")
     yield from kept
     yield from _linked_from(kept, sorted(shipped))
 

@@ -112,10 +112,10 @@ def _install(
     """Install the lock's wheels; return False when this Python has no wheel for one of them."""
     target.mkdir()
     lock = (ROOT / "build" / "locks" / f"{bundle.name}.txt").read_text("utf-8")
-    needed = "".join(_selected(lock, python, chosen))
+    needed = "".join(selected(lock, python, chosen))
     if not needed:
         return True
-    requirements = target.with_suffix(".requirements")
+    requirements = target.with_name(f"{target.name}.requirements.txt")
     requirements.write_text(needed, "utf-8")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--no-compile", "--only-binary", ":all:", "--require-hashes", "--requirement", str(requirements)]
@@ -127,7 +127,7 @@ def _install(
     raise BuildError(f"pip cannot install the libraries of {bundle.name} for Python {python}:\n{done.stderr.strip()}")
 
 
-def _selected(lock: str, python: str, chosen: Callable[[str], bool]) -> Iterator[str]:
+def selected(lock: str, python: str, chosen: Callable[[str], bool] = lambda _: True) -> Iterator[str]:
     """Yield the lock's requirements that this Python needs, without their markers.
 
     pip evaluates markers for the Python it runs on, whichever it installs for.

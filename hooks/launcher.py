@@ -1,8 +1,8 @@
 """Run `launcher.py <command> [arguments]`: the right bundle with a Python that it can use, in this very process.
 
-`server-start`, `server-status` and every other `server-…` command belong to server-beta.pyz, all else to worker.pyz. The
-bundles know their commands and answer an unknown one by naming them; they also unpack themselves and remove what
-older builds unpacked, below the folder that this program chooses.
+`server-start`, `server-status` and every other `server-…` command belong to server-beta.pyz, all else to worker.pyz.
+The bundles know their commands and answer an unknown one by naming them. They also unpack themselves, below the folder
+that this program chooses, and remove there what older builds have left.
 """
 
 from __future__ import annotations

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from .document import quoted, scanstring
 
-# How the tag may stand in JSON: as itself, with its bracket escaped, or with letters escaped (which no client does).
+_NAME = "private"
+# In JSON the bracket may stand as an escape, and so may the letters, though no client writes them that way.
+_BRACKETS = (b"<", b"\\u003c")
 _ESCAPED_LETTERS = (b"\\u004", b"\\u005", b"\\u006", b"\\u0070", b"\\u0072", b"\\u0074", b"\\u0076")
-_SIGNS = (b"<private", b"\\u003cprivate", *_ESCAPED_LETTERS)
-_OPENING = b"<private"
-_CLOSING = b"</private"
-_BLANKS = b" \t\r\n\f\v"
 
 
-def may_hold_private(body: bytes) -> bool:
-    """Whether the text is worth a closer look; nearly always no."""
-    lowered = body.lower()
-    return any(sign in lowered for sign in _SIGNS)
+def may_hold_private(lowered: bytes) -> bool:
+    """Whether a body (in lower case) is worth a closer look."""
+    words = (_NAME.encode(), *_ESCAPED_LETTERS)
+    return any(bracket in lowered for bracket in _BRACKETS) and any(word in lowered for word in words)
 
 
 def without_private(text: str) -> str:
@@ -35,37 +33,56 @@ def without_private(text: str) -> str:
 
 
 def cut_private(value: str) -> str:
-    """Cut private text from one string: tags in any case, nested ones as one; an unclosed one cuts to the end."""
-    # In UTF-8 lower-casing ASCII keeps every position; str.lower() does not.
-    content = value.encode("utf-8", "surrogatepass")
-    lowered = content.lower()
-    if _OPENING not in lowered:
-        return value
-    kept: list[bytes] = []
+    """Cut private text from one string: tags in any case, nested ones as one; an unclosed one cuts to the end.
+
+    The runtime reads tags in the same way: blanks, a slash and attributes may stand in them.
+    """
+    kept: list[str] = []
     depth = copied = 0
-    position = lowered.find(b"<")
+    position = value.find("<")
     while position >= 0:
-        opened = _tag_end(lowered, position, _OPENING)
-        closed = 0 if opened or not depth else _tag_end(lowered, position, _CLOSING)
-        if opened:
+        end, closes = _tag(value, position)
+        if end and not closes:
             if not depth:
-                kept.append(content[copied:position])
+                kept.append(value[copied:position])
             depth += 1
-        elif closed:
+        elif end and depth:
             depth -= 1
-            copied = closed
-        position = lowered.find(b"<", opened or closed or position + 1)
+            copied = end
+        position = value.find("<", end or position + 1)
+    if not kept:
+        return value
     if not depth:
-        kept.append(content[copied:])
-    left = b"".join(kept).decode("utf-8", "surrogatepass")
+        kept.append(value[copied:])
+    left = "".join(kept)
     return left if left.strip() else ""  # so that a wholly private prompt is known by being empty
 
 
-def _tag_end(lowered: bytes, start: int, name: bytes) -> int:
-    """Find where a tag that begins at `start` ends; 0 when there is none."""
-    if not lowered.startswith(name, start):
-        return 0
-    end = start + len(name)
-    while lowered[end : end + 1] and lowered[end] in _BLANKS:
-        end += 1
-    return end + 1 if lowered[end : end + 1] == b">" else 0
+def _tag(value: str, start: int) -> tuple[int, bool]:
+    """Find where the tag that begins at `start` ends, 0 when there is none, and whether it is a closing one.
+
+    Never looks beyond the next bracket, so that a text of nothing but beginnings takes no longer than any other.
+    """
+    limit = value.find("<", start + 1)
+    if limit < 0:
+        limit = len(value)
+    at = _after_blanks(value, start + 1, limit)
+    closes = value.startswith("/", at)
+    if closes:
+        at = _after_blanks(value, at + 1, limit)
+    if value[at : at + len(_NAME)].lower() != _NAME:
+        return 0, closes
+    at += len(_NAME)
+    if value.startswith("/>", at):
+        return at + 2, closes
+    if value[at : at + 1].isspace():
+        at = value.find(">", at, limit)
+    elif not value.startswith(">", at):
+        return 0, closes
+    return at + 1, closes
+
+
+def _after_blanks(value: str, at: int, limit: int) -> int:
+    while at < limit and value[at].isspace():
+        at += 1
+    return at

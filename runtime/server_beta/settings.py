@@ -39,6 +39,9 @@ class Settings:
     excluded_projects: tuple[str, ...] = ()
     skip_tools: tuple[str, ...] = ()
     log_level: str = "info"
+    # Of clients on this machine, not of a server that runs here.
+    remote_url: str | None = None
+    remote_api_key: str | None = field(default=None, repr=False)
 
     @property
     def uses_embedded_postgres(self) -> bool:
@@ -74,6 +77,8 @@ class Settings:
             excluded_projects=_expanded(source.words("CLAUDE_MEM_EXCLUDED_PROJECTS"), env.get("HOME", "")),
             skip_tools=source.words("CLAUDE_MEM_SKIP_TOOLS"),
             log_level=source.word("CLAUDE_MEM_LOG_LEVEL", "info", _LOG_LEVELS) or "info",
+            remote_url=source.text("CLAUDE_MEM_SERVER_URL"),
+            remote_api_key=source.text("CLAUDE_MEM_SERVER_API_KEY"),
         ).checked()
 
     def checked(self) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import traceback
 from datetime import UTC, datetime
 
 _OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -31,4 +32,6 @@ class _JsonLines(logging.Formatter):
         fields.update((name, value) for name, value in vars(record).items() if name not in _OF_EVERY_RECORD)
         if record.exc_info is not None and record.exc_info[0] is not None:
             fields["error"] = record.exc_info[0].__qualname__
+            frames = traceback.extract_tb(record.exc_info[2])
+            fields["trace"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
         return json.dumps(fields, default=str)

@@ -50,6 +50,7 @@ def test_the_worker_boots_alone_on_every_python(built: Built, alone: Path, root:
     done = run(bundle, "version", environment=clean_environment(root), python=PYTHONS[python])
     assert (done.returncode, done.stderr) == (0, "")
     assert "0.1.0" in done.stdout
+    assert_everything_imports(root, "worker", PYTHONS[python])
 
 
 @pytest.mark.parametrize("python", PYTHONS)
@@ -61,9 +62,19 @@ def test_server_beta_boots_alone_on_every_python_it_was_built_for(
     if python in about(bundle)["pythons"]:
         assert (done.returncode, done.stderr) == (0, "")
         assert "0.1.0" in done.stdout
+        assert_everything_imports(root, "server_beta", PYTHONS[python])
     else:
         assert done.returncode == 1
         assert f"is {python}; use one of those." in done.stderr
+
+
+def assert_everything_imports(root: Path, package: str, python: str) -> None:
+    [copy] = [path for path in root.iterdir() if path.is_dir()]
+    loading = f"import sys; sys.path.insert(0, sys.argv[1]); import {package}.bootstrap as b; print(b.__file__)"
+    command = [python, "-I", "-S", "-c", loading, str(copy / "site-packages")]
+    done = subprocess.run(command, env={}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert str(copy) in done.stdout
 
 
 def test_server_beta_was_built_for_this_python(built: Built) -> None:

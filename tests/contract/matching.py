@@ -57,10 +57,14 @@ def _items(found: object) -> list[object]:
     return found if isinstance(found, list) else []
 
 
-_TYPES = {
+def _is_number(found: object) -> bool:
+    return isinstance(found, int | float) and not isinstance(found, bool)
+
+
+_TYPES: dict[str, Callable[[object], bool]] = {
     "uuid": _is_uuid,
+    "number": _is_number,
     "text": lambda found: isinstance(found, str) and found != "",
-    "number": lambda found: isinstance(found, int | float) and not isinstance(found, bool),
     "list": lambda found: isinstance(found, list),
     "object": lambda found: isinstance(found, dict),
 }

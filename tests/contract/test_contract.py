@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,9 +12,9 @@ from tests.contract.cases import Case, World, load_cases, replay, send
 from tests.contract.matching import differences
 from tests.contract.runtimes import RUNTIMES, Address, Answer, running
 from tests.support.processes import watched_data_dir
-from tests.support.waiting import eventually_sync
 
 _PATIENCE_SECONDS = 15.0
+_PAUSE_SECONDS = 0.02
 
 
 @pytest.fixture(scope="module", params=sorted(RUNTIMES), ids=str)
@@ -33,23 +34,12 @@ def _run(address: Address, world: World, step: Mapping[str, Any], where: str) ->
     if "replay" in step:
         replay(address, world, step["replay"])
         return
-    if not step.get("eventually"):
-        answer = send(address, world, step)
-        assert _unmet(world, step, answer) == [], f"{where}: {answer.body[:400]!r}"
-    else:
-        unmet: list[str] = ["never asked"]
-
-        def is_met() -> bool:
-            nonlocal answer
-            answer = send(address, world, step)
-            unmet[:] = _unmet(world, step, answer)
-            return not unmet
-
-        answer = Answer(0, {}, b"")
-        try:
-            eventually_sync(is_met, _PATIENCE_SECONDS)
-        except AssertionError:
-            raise AssertionError(f"{where}: {unmet}: {answer.body[:400]!r}") from None
+    patience = _PATIENCE_SECONDS if step.get("eventually") else 0.0
+    deadline = time.monotonic() + patience
+    while unmet := _unmet(world, step, answer := send(address, world, step)):
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"{where}: {'; '.join(unmet)}")
+        time.sleep(_PAUSE_SECONDS)
     for name, path in step.get("save", {}).items():
         world.saved[name] = _member(answer.json(), path)
 

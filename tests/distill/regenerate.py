@@ -1,4 +1,7 @@
-"""Write the golden files anew: `PYTHONPATH=runtime:. python tests/distill/regenerate.py`. Read the diff before it is kept."""
+"""Write the golden files anew; read the difference before you keep it.
+
+From the top of the repository: PYTHONPATH=runtime:. python tests/distill/regenerate.py
+"""
 
 from __future__ import annotations
 

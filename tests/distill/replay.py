@@ -79,7 +79,7 @@ class Distillery:
 
     def _observation(self, draft: Any, at: datetime, session: str, number: int) -> Any:
         name = uuid5(_IDS, f"{session} {at.isoformat()} {draft.kind} {number}")
-        return self.observations.Observation(name, _IDS, _IDS, None, draft, at, at)
+        return self.observations.Observation(name, _IDS, _IDS, uuid5(_IDS, session), draft, at, at)
 
     def observations_text(self, session: str) -> str:
         """Write down everything generation makes of a session."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
@@ -30,7 +31,8 @@ class Request:
 class StubRuntime:
     """Listens until the `with` block ends; `requests` holds what arrived, in order."""
 
-    def __init__(self, *behaviours: Behaviour) -> None:
+    def __init__(self, *behaviours: Behaviour, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.requests: list[Request] = []
         self._behaviours = behaviours or (answers(200, b"{}"),)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -66,9 +68,15 @@ class StubRuntime:
             thread.start()
 
     def _serve(self, connection: socket.socket, behaviour: Behaviour) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.settimeout(10)
+        if self._tls is not None:
+            try:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            except OSError:
+                connection.close()
+                return
         with connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.settimeout(10)
             try:
                 request = _read(connection)
                 if request is not None:

@@ -1,4 +1,4 @@
-"""Exit 0, one JSON line or nothing, one deadline: whatever the runtime, the client and the disk do (client.run checks)."""
+"""Exit 0, one JSON line or nothing, one deadline, whatever runtime, client and disk do (`client.run` checks it)."""
 
 from __future__ import annotations
 
@@ -84,15 +84,15 @@ def test_only_what_was_taken_or_is_bad_itself_does_not_wait(client: HookClient, 
 )
 @pytest.mark.parametrize(("event", "limit"), [("PostToolUse", 1.5), ("SessionStart", 4.0)])
 def test_what_does_not_answer_like_the_runtime_has_not_stored_the_event(
-    client: HookClient, behaviour: Behaviour, event: str, limit: float
+    punctual_client: HookClient, behaviour: Behaviour, event: str, limit: float
 ) -> None:
     with StubRuntime(behaviour) as runtime:
-        client.listen(runtime.port)
-        run = client.run(event)
+        punctual_client.listen(runtime.port)
+        run = punctual_client.run(event)
     assert run.seconds < limit
-    assert len(client.spooled()) == 1
+    assert len(punctual_client.spooled()) == 1
     assert set(run.answer) <= {"systemMessage"}
-    assert not (client.data / "launches").exists()
+    assert not (punctual_client.data / "launches").exists()
 
 
 @pytest.mark.parametrize(
@@ -195,25 +195,25 @@ def test_odd_text_passes_unchanged(client: HookClient) -> None:
     assert [request.body for request in runtime.requests] == [payload[3:]]
 
 
-def test_the_client_may_leave_stdin_open(client: HookClient) -> None:
+def test_the_client_may_leave_stdin_open(punctual_client: HookClient) -> None:
     with StubRuntime() as runtime:
-        client.listen(runtime.port)
-        with client.start("Stop") as process:
+        punctual_client.listen(runtime.port)
+        with punctual_client.start("Stop") as process:
             assert process.stdin is not None
-            process.stdin.write(json.dumps(client.payload("Stop")).encode())
+            process.stdin.write(json.dumps(punctual_client.payload("Stop")).encode())
             process.stdin.flush()
             code = process.wait(PATIENCE_SECONDS)
             assert process.stdout is not None
             assert process.stderr is not None
             check_contract(code, process.stdout.read(), process.stderr.read())
-    (path,) = client.spooled()
-    assert json.loads(Spooled.read(path).body) == client.payload("Stop")
+    (path,) = punctual_client.spooled()
+    assert json.loads(Spooled.read(path).body) == punctual_client.payload("Stop")
 
 
-def test_a_client_that_says_nothing_is_not_waited_for(client: HookClient) -> None:
-    with client.start("Stop") as process:
+def test_a_client_that_says_nothing_is_not_waited_for(punctual_client: HookClient) -> None:
+    with punctual_client.start("Stop") as process:
         assert process.wait(PATIENCE_SECONDS) == 0
-    assert client.spooled() == []
+    assert punctual_client.spooled() == []
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", "</dev/full >/dev/full"])
@@ -252,33 +252,35 @@ def test_an_event_under_way_is_spooled_when_the_client_ends_the_hook(client: Hoo
     assert spooled.headers["x-claude-mem-event-id"] == runtime.requests[0].headers["x-claude-mem-event-id"]
 
 
-def test_a_hung_runtime_costs_a_tool_call_no_more_than_the_deadline(client: HookClient) -> None:
+def test_a_hung_runtime_costs_a_tool_call_no_more_than_the_deadline(punctual_client: HookClient) -> None:
     with StubRuntime(hangs) as runtime:
-        client.listen(runtime.port)
+        punctual_client.listen(runtime.port)
         for event in ("PostToolUse", "PreToolUse", "SessionEnd"):
-            assert client.run(event).seconds < 1.5
-        assert client.run("UserPromptSubmit").seconds < 2.5
-        assert client.run("SessionStart").seconds < 4.0
-    assert len(client.spooled()) == 4
+            assert punctual_client.run(event).seconds < 1.5
+        assert punctual_client.run("UserPromptSubmit").seconds < 2.5
+        assert punctual_client.run("SessionStart").seconds < 4.0
+    assert len(punctual_client.spooled()) == 4
 
 
-def test_a_runtime_that_does_not_accept_is_like_one_that_does_not_answer(client: HookClient) -> None:
+def test_a_runtime_that_does_not_accept_is_like_one_that_does_not_answer(punctual_client: HookClient) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         port = listener.getsockname()[1]
-        client.listen(port)
+        punctual_client.listen(port)
         blockers = [socket.socket() for _ in range(4)]
         for blocker in blockers:
             blocker.setblocking(False)
             blocker.connect_ex(("127.0.0.1", port))
-        assert client.run("PostToolUse").seconds < 1.5
+        assert punctual_client.run("PostToolUse").seconds < 1.5
         for blocker in blockers:
             blocker.close()
-    assert len(client.spooled()) == 1
+    assert len(punctual_client.spooled()) == 1
 
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_no_home_no_settings(client: HookClient, event: str) -> None:
-    client.run(event, without=("HOME", "CLAUDE_MEM_DATA_DIR", "CLAUDE_PROJECT_DIR", "PATH"), XDG_DATA_HOME=str(client.home))
+    client.run(
+        event, without=("HOME", "CLAUDE_MEM_DATA_DIR", "CLAUDE_PROJECT_DIR", "PATH"), XDG_DATA_HOME=str(client.home)
+    )
     assert (client.home / "claude-mem" / "sessions").is_dir()
 
 

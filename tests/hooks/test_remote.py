@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import threading
+import ssl
 from pathlib import Path
 
 import pytest
 
 from tests.hooks.client import HookClient, Spooled
 from tests.hooks.stub_runtime import StubRuntime, answers, hangs
+
+# A certificate for "localhost" and its key, valid for a hundred years.
+CERTIFICATE = Path(__file__).with_name("localhost.pem")
 
 
 @pytest.fixture
@@ -38,13 +39,17 @@ def test_the_local_servers_key_is_not_given_to_a_remote_one(remote: HookClient) 
     with StubRuntime(answers(401, b"{}")) as local, StubRuntime(answers(401, b"{}")) as runtime:
         remote.listen(local.port, "server-beta", "local-key")
         url = f"http://127.0.0.1:{runtime.port}"
-        said = remote.run("SessionStart", CLAUDE_MEM_SERVER_URL=url, CLAUDE_MEM_SERVER_API_KEY="").answer["systemMessage"]
+        said = remote.run("SessionStart", CLAUDE_MEM_SERVER_URL=url, CLAUDE_MEM_SERVER_API_KEY="").answer[
+            "systemMessage"
+        ]
     assert "authorization" not in runtime.requests[0].headers
     assert "set CLAUDE_MEM_SERVER_API_KEY" in str(said)
     assert local.requests == []
 
 
-@pytest.mark.parametrize("url", ["ftp://host", "host:80", "http://", "http://host:port", "http://host:99999", "http://a b"])
+@pytest.mark.parametrize(
+    "url", ["ftp://host", "host:80", "http://", "http://host:port", "http://host:99999", "http://a b"]
+)
 def test_an_address_that_cannot_be_used_is_named(remote: HookClient, url: str) -> None:
     said = str(remote.run("SessionStart", CLAUDE_MEM_SERVER_URL=url).answer["systemMessage"])
     assert "CLAUDE_MEM_SERVER_URL cannot be used" in said
@@ -114,11 +119,13 @@ def test_bad_events_are_put_aside_and_few_are_kept(remote: HookClient) -> None:
     assert len(list((folder / "rejected").iterdir())) == 100
 
 
-def test_a_delivery_that_hangs_ends_with_the_deadline(remote: HookClient) -> None:
+def test_a_delivery_that_hangs_ends_with_the_deadline(remote: HookClient, hooks_copy: Path) -> None:
     for _ in range(3):
         remote.run("PostToolUse")
+    remote.hooks = hooks_copy
     with StubRuntime(answers(200, b"{}"), hangs) as runtime:
-        assert remote.run("Stop", CLAUDE_MEM_SERVER_URL=f"http://127.0.0.1:{runtime.port}").seconds < 1.5
+        run = remote.run("SessionStart", CLAUDE_MEM_SERVER_URL=f"http://127.0.0.1:{runtime.port}")
+    assert run.seconds < 4.0
     assert len(remote.spooled("server-beta")) == 3
 
 
@@ -131,26 +138,14 @@ def test_a_local_runtime_empties_its_spool_itself(client: HookClient) -> None:
     assert len(client.spooled()) == 1
 
 
-def test_https_is_spoken_and_an_unknown_certificate_refused(remote: HookClient, tmp_path: Path) -> None:
-    import ssl
-
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-        + ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-        + ["-keyout", str(key), "-out", str(certificate)],
-        check=True,
-        capture_output=True,
-    )
+def test_https_is_spoken_and_an_unknown_certificate_refused(remote: HookClient) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    seen: list[bytes] = []
-    with StubRuntime() as runtime:
-        wrapped = runtime.over(context, seen)
-        url = f"https://localhost:{wrapped}"
-        remote.run("SessionStart", CLAUDE_MEM_SERVER_URL=url)
+    context.load_cert_chain(CERTIFICATE)
+    with StubRuntime(tls=context) as runtime:
+        remote.env["CLAUDE_MEM_SERVER_URL"] = f"https://localhost:{runtime.port}"
+        remote.run("SessionStart")
         assert runtime.requests == []
-        remote.run("SessionStart", CLAUDE_MEM_SERVER_URL=url, SSL_CERT_FILE=str(certificate))
+        remote.run("SessionStart", SSL_CERT_FILE=str(CERTIFICATE))
     assert [request.event for request in runtime.requests] == ["SessionStart", "SessionStart"]
-    assert threading.active_count() < 50
-    assert json.loads(runtime.requests[0].body)["hook_event_name"] == "SessionStart"
+    assert ["x-claude-mem-spooled" in request.headers for request in runtime.requests] == [False, True]
+    assert remote.spooled("server-beta") == []

@@ -14,7 +14,8 @@ CONTEXT = {"hookSpecificOutput": {"hookEventName": "SessionStart", "additionalCo
 
 
 def message(client: HookClient, session_id: str = SESSION_ID, **env: str) -> str:
-    answer = client.run("SessionStart", {"session_id": session_id}, **env).answer
+    client.env.update(env)
+    answer = client.run("SessionStart", {"session_id": session_id}).answer
     assert set(answer) <= {"systemMessage"}
     return str(answer.get("systemMessage", ""))
 
@@ -94,7 +95,7 @@ def test_the_runtime_inherits_only_what_it_needs(client: HookClient) -> None:
         XDG_CACHE_HOME="/x",
         CLAUDE_PLUGIN_DATA="/x",
     )
-    wait_for((client.data / "launch-environment").exists)
+    wait_for(lambda: launches(client) == ["start"])
     names = set((client.data / "launch-environment").read_text().split())
     expected = {"PATH", "HOME", "CLAUDE_MEM_DATA_DIR", "CLAUDE_MEM_WORKER_PORT", "XDG_CACHE_HOME", "CLAUDE_PLUGIN_DATA"}
     # A C locale that Python turns into UTF-8 leaves a variable of its own.
@@ -113,14 +114,14 @@ def test_the_runtime_inherits_only_what_it_needs(client: HookClient) -> None:
     ],
 )
 def test_a_runtime_in_trouble_is_named_and_not_started_again(
-    client: HookClient, behaviour: Behaviour, words: str
+    punctual_client: HookClient, behaviour: Behaviour, words: str
 ) -> None:
     with StubRuntime(behaviour) as runtime:
-        client.listen(runtime.port)
-        said = message(client)
+        punctual_client.listen(runtime.port)
+        said = message(punctual_client)
     assert words in said
     assert said.endswith(".")
-    assert not (client.data / ".worker.spawn").exists()
+    assert not (punctual_client.data / ".worker.spawn").exists()
 
 
 def test_new_trouble_in_the_same_session_is_said(client: HookClient) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.hooks.client import SESSION_ID, HookClient, Spooled
-from tests.hooks.stub_runtime import StubRuntime, answers, hangs
+from tests.hooks.stub_runtime import StubRuntime, answers
 
 PROJECT_HEADERS = ("x-claude-mem-project", "x-claude-mem-project-name", "x-claude-mem-project-root")
 
@@ -31,7 +31,7 @@ def test_a_spooled_event_is_the_request_without_what_depends_on_the_receiver(cli
 
 
 def test_the_first_try_and_the_spool_name_the_same_event(client: HookClient) -> None:
-    with StubRuntime(hangs) as runtime:
+    with StubRuntime(answers(503, b"")) as runtime:
         client.listen(runtime.port)
         client.run("PostToolUse")
     (path,) = client.spooled()
@@ -120,7 +120,8 @@ def test_the_log_is_bounded(client: HookClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "spool"), [("worker", "worker"), ("Server-Beta", "server-beta"), ("sqlite", "unrouted"), ("../x", "unrouted")]
+    ("value", "spool"),
+    [("worker", "worker"), ("Server-Beta", "server-beta"), ("sqlite", "unrouted"), ("../x", "unrouted")],
 )
 def test_each_runtime_has_its_own_spool(client: HookClient, value: str, spool: str) -> None:
     client.run("Stop", CLAUDE_MEM_RUNTIME=value)

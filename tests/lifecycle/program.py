@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -106,9 +107,19 @@ class Program:
     def in_foreground(self) -> Iterator[subprocess.Popen[str]]:
         """Run it in the foreground, ready, for the length of a block."""
         with running_python([*self.command_line, "run", "--json"], self.data_dir, self.environment) as process:
-            assert process.stdout is not None
-            assert json.loads(process.stdout.readline())["status"] == "ready"
+            assert json.loads(read_line(process))["status"] == "ready"
             yield process
+
+
+def read_line(process: subprocess.Popen[str]) -> str:
+    """Read the next line of a process; one that stays silent too long is killed, and the line is empty."""
+    assert process.stdout is not None
+    impatience = threading.Timer(_PATIENCE_SECONDS, process.kill)
+    impatience.start()
+    try:
+        return process.stdout.readline()
+    finally:
+        impatience.cancel()
 
 
 @contextmanager
@@ -116,8 +127,7 @@ def stranger(data_dir: Path) -> Iterator[subprocess.Popen[str]]:
     """Give a living process that has nothing to do with us."""
     code = "import signal; print(flush=True); signal.pause()"
     with running_python(["-c", code], data_dir) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
+        read_line(process)
         yield process
 
 

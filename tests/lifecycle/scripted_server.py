@@ -19,7 +19,7 @@ from server_beta.cli.runtime import Runtime
 from server_beta.cli.state import StateFolder
 from server_beta.domain.errors import ClaudeMemError
 
-_HEALTH = {
+_HEALTH: dict[str, tuple[int, dict[str, object]]] = {
     "degraded": (503, {"status": "degraded", "queue": {"redis": {"status": "down", "reason": "it does not answer"}}}),
     "unsure": (200, {"status": "degraded"}),
     "impostor": (200, {"status": "ok", "pid": 1}),

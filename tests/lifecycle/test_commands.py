@@ -10,7 +10,7 @@ import pytest
 
 from server_beta.cli import launch
 from server_beta.cli.logfile import MAX_BYTES
-from tests.lifecycle.program import Program
+from tests.lifecycle.program import Program, read_line
 from tests.support.processes import running_python
 from tests.support.waiting import eventually_sync
 
@@ -41,7 +41,7 @@ def test_no_command_and_a_wrong_option_are_usage_errors(program: Program) -> Non
 
 
 def test_the_exit_codes_of_status_are_in_its_help(program: Program) -> None:
-    assert "0 ready, 1 degraded or starting, 3 down" in program("status", "--help").stdout
+    assert "0 ready, 1 degraded, starting or stopping, 3 down" in program("status", "--help").stdout
 
 
 def test_json_is_understood_before_and_after_the_command(program: Program) -> None:
@@ -74,14 +74,13 @@ def test_logs_follows_across_a_rotation(program: Program) -> None:
     log.parent.mkdir()
     log.write_text("one\n")
     with running_python([*program.command_line, "logs", "--follow"], program.data_dir, program.environment) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "one\n"
+        assert read_line(process) == "one\n"
         with log.open("a") as file:
             file.write("two\n")
-        assert process.stdout.readline() == "two\n"
+        assert read_line(process) == "two\n"
         log.rename(log.with_name(f"{log.name}.1"))
         log.write_text("three\n")
-        assert process.stdout.readline() == "three\n"
+        assert read_line(process) == "three\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(5) == 130
         assert process.communicate()[1] == ""

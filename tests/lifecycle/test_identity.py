@@ -11,7 +11,7 @@ from pathlib import Path
 
 from server_beta.cli import identity, lockfile
 from server_beta.cli.identity import ProcessIdentity
-from tests.lifecycle.program import stranger
+from tests.lifecycle.program import read_line, stranger
 from tests.support.waiting import eventually_sync
 
 
@@ -63,8 +63,7 @@ def test_somebody_who_only_looks_does_not_keep_the_lock_from_being_taken(tmp_pat
         [sys.executable, "-c", _LOOK, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with looking:
-        assert looking.stdout is not None
-        looking.stdout.readline()  # from here on it has the shared lock for a tenth of a second
+        read_line(looking)  # from here on it has the shared lock for a tenth of a second
 
         lock = lockfile.acquire(path, identity.current())
 

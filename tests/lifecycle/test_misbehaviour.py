@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lifecycle.program import Program
+from tests.lifecycle.program import Program, read_line
 from tests.support.processes import running_python
 
 
@@ -18,8 +18,7 @@ from tests.support.processes import running_python
 def scripted(behaviour: str, data_dir: Path) -> Iterator[subprocess.Popen[str]]:
     """Run a server that misbehaves, and wait until it is ready."""
     with running_python(["-m", "tests.lifecycle.scripted_server", behaviour], data_dir) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "Ready\n"
+        assert read_line(process) == "Ready\n"
         yield process
 
 

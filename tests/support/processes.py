@@ -15,6 +15,7 @@ from pathlib import Path
 
 from server_beta.engines import launch
 from server_beta.engines.accounts import Account
+from server_beta.engines.binaries import find_binaries
 
 from .waiting import eventually_sync
 
@@ -122,7 +123,8 @@ def watched_data_dir() -> Iterator[Path]:
 def _switch_to(uid: int) -> list[str | Path]:
     # The repository may lie in root's home, which is closed to the account: hence the capability.
     folders = [Path(entry) for entry in sys.path if Path(entry).is_dir()]
-    account = Account(uid, uid).reaching(REPOSITORY, [Path(sys.executable).resolve()], folders)
+    programs = [Path(sys.executable).resolve(), find_binaries().postgres]
+    account = Account(uid, uid).reaching(REPOSITORY, programs, folders)
     capability = "-" if account.capability is None else str(account.capability)
     return [sys.executable, "-I", "-S", launch.__file__, str(uid), str(uid), capability]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import json
 
 from ..settings import Settings
 from . import logfile, readiness
@@ -21,7 +21,7 @@ def lifecycle_commands() -> tuple[Command, ...]:
         Command("start", "start in the background and answer when ready", _start),
         Command("stop", "stop and answer when gone", _stop),
         Command("restart", "stop, then start as a new process", _restart),
-        Command("status", "report the health: exit 0 ready, 1 degraded or starting, 3 down", _status),
+        Command("status", "report the health: exit 0 ready, 1 degraded, starting or stopping, 3 down", _status),
         Command("run", "serve in the foreground until interrupted", _run, _run_arguments),
         Command("logs", "print the end of the log", _logs, _logs_arguments),
         Command("version", "print the version", _version),
@@ -70,11 +70,10 @@ def _logs_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _logs(context: Context, options: argparse.Namespace) -> Report:
     path = context.folder.log
-    lines = logfile.tail(path, options.lines)
     if options.follow:
-        sys.stdout.writelines(f"{line}\n" for line in lines)
-        for line in logfile.follow(path):
-            print(line, flush=True)
+        for line in logfile.follow(path, options.lines):
+            print(json.dumps({"line": line}, ensure_ascii=False) if options.json else line, flush=True)
+    lines = logfile.tail(path, options.lines)
     text = "\n".join(lines) if lines else f"There is no log yet in {path}."
     return Report(text, {"path": str(path), "lines": lines})
 

@@ -32,13 +32,21 @@ class Held:
     """Somebody holds the lock: the living process that wrote itself into the file, or None when that is not proved."""
 
     holder: ProcessIdentity | None
+    is_stopping: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """The held lock; nothing gives it up but the end of the process."""
+    """The lock that this process holds; nothing gives it up but the end of the process."""
 
     descriptor: int
+    owner: ProcessIdentity
+
+    def tell(self, *, is_stopping: bool) -> None:
+        """Write into the file who holds the lock, and whether it has been asked to stop."""
+        record = {"pid": self.owner.pid, "startToken": self.owner.start_token, "stopping": is_stopping}
+        os.ftruncate(self.descriptor, 0)
+        os.pwrite(self.descriptor, json.dumps(record).encode(), 0)
 
 
 def acquire(path: Path, owner: ProcessIdentity) -> Lock | Held:
@@ -47,16 +55,15 @@ def acquire(path: Path, owner: ProcessIdentity) -> Lock | Held:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not _try(descriptor, fcntl.LOCK_EX):
         # Most often somebody who only looks whether the lock is free, or who has not yet written its identity.
-        holder = _proved_holder(descriptor)
-        if holder is not None or time.monotonic() >= deadline:
+        held = _held(descriptor)
+        if held.holder is not None or time.monotonic() >= deadline:
             os.close(descriptor)
-            return Held(holder)
+            return held
         time.sleep(_PAUSE_SECONDS)
-    record = json.dumps({"pid": owner.pid, "startToken": owner.start_token}).encode()
     os.fchmod(descriptor, 0o600)
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, record, 0)
-    return Lock(descriptor)
+    lock = Lock(descriptor, owner)
+    lock.tell(is_stopping=False)
+    return lock
 
 
 def look(path: Path) -> Free | Held:
@@ -66,9 +73,18 @@ def look(path: Path) -> Free | Held:
     except FileNotFoundError:
         return Free()
     try:
-        return Free() if _try(descriptor, fcntl.LOCK_SH) else Held(_proved_holder(descriptor))
+        return Free() if _try(descriptor, fcntl.LOCK_SH) else _held(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_held_by(path: Path, process: ProcessIdentity) -> bool:
+    """Tell whether this very process holds the lock."""
+    match look(path):
+        case Held(holder):
+            return holder == process
+        case Free():
+            return False
 
 
 @contextmanager
@@ -96,10 +112,11 @@ def _try(descriptor: int, kind: int) -> bool:
     return True
 
 
-def _proved_holder(descriptor: int) -> ProcessIdentity | None:
+def _held(descriptor: int) -> Held:
     try:
         record = json.loads(os.pread(descriptor, _RECORD_BYTES, 0))
         holder = ProcessIdentity(int(record["pid"]), str(record["startToken"]))
-    except (ValueError, TypeError, KeyError):
-        return None
-    return holder if is_alive(holder) else None
+        is_stopping = record.get("stopping") is True
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return Held(None)
+    return Held(holder, is_stopping) if is_alive(holder) else Held(None)

@@ -19,7 +19,7 @@ from .state import Running, StateFolder
 READY_SECONDS = 60.0  # the first start makes a database
 _END_SECONDS = 15.0
 _UNPROVED_SECONDS = 5.0
-_SILENT_SECONDS = 10.0
+_SILENT_SECONDS = 5.0
 _PAUSE_SECONDS = 0.05
 
 
@@ -113,7 +113,7 @@ def _await_ready(
         match lockfile.look(folder.lock):
             case lockfile.Held(current) if current == holder:
                 pass
-            case _:
+            case lockfile.Held() | lockfile.Free():
                 return None
         now = time.monotonic()
         running = state.read(folder)

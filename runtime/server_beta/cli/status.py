@@ -15,7 +15,7 @@ _DOWN = 3
 
 
 def status(runtime: Runtime, folder: StateFolder) -> Report:
-    """Report ready (exit 0), degraded or starting (1), or down (3)."""
+    """Report ready (exit 0), degraded, starting or stopping (1), or down (3)."""
     lock = lockfile.look(folder.lock)
     if isinstance(lock, lockfile.Free):
         return _down(runtime, None, "it is not running")
@@ -23,8 +23,9 @@ def status(runtime: Runtime, folder: StateFolder) -> Report:
         return _down(runtime, None, f"{folder.lock} is locked by a process that cannot be identified")
     running = state.read(folder)
     if running is None or running.process != lock.holder:
-        data = {"status": "starting", "runtime": runtime.name, "pid": lock.holder.pid, "port": None}
-        return Report(f"{runtime.name} (pid {lock.holder.pid}) is starting or stopping.", data, _NOT_WELL)
+        word = "stopping" if lock.is_stopping else "starting"
+        data = {"status": word, "runtime": runtime.name, "pid": lock.holder.pid, "port": None}
+        return Report(f"{runtime.name} (pid {lock.holder.pid}) is {word}.", data, _NOT_WELL)
     return _of_running(runtime, running)
 
 

@@ -39,7 +39,9 @@ def scrub_json(value: object) -> object:
     return _walk(value, scrub, 0)
 
 
-_TAG = re.compile(rf"<\s*+(/?+)\s*+({'|'.join(TAGS)})(?:\s[^<>]*+|/)?+>", re.IGNORECASE)
+_NAMES = "|".join(TAGS)
+# Blanks may stand around a name, or attributes behind it; with both it is a comparison in somebody's code.
+_TAG = re.compile(rf"<(?:\s*+(/?+)\s*+({_NAMES})\s*+/?+|(/?+)({_NAMES})\s[^<>]*+)>", re.IGNORECASE)
 
 
 def cut_tags(text: str) -> str:
@@ -53,10 +55,10 @@ def cut_tags(text: str) -> str:
     depth: Counter[str] = Counter()
     begin = 0
     for tag in _TAG.finditer(text):
-        name = tag[2].lower()
+        name = (tag[2] or tag[4]).lower()
         if not depth:
             kept.append(text[begin : tag.start()])
-        if not tag[1]:
+        if not (tag[1] or tag[3]):
             depth[name] += 1
         elif depth[name] > 1:
             depth[name] -= 1

@@ -197,6 +197,15 @@ class SearchRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class TimelineRequest:
+    """What happened around an observation; `anchor` is its id, whole or short."""
+
+    anchor: str
+    before: int = 5
+    after: int = 5
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """An observation that a search found, and why."""
 

@@ -11,9 +11,11 @@ import os
 import signal
 import sys
 
-# From linux/prctl.h and linux/capability.h.
+# From linux/prctl.h, linux/securebits.h and linux/capability.h.
 _PR_SET_PDEATHSIG = 1
 _PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS = 28
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -65,6 +67,10 @@ def _give_up_root(uid: int, gid: int, linux: ctypes.CDLL | None, capability: int
         os.setuid(uid)
         return
     _checked(linux.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
+    if capability is not None:
+        # Postgres asks access(2) about its own programs, which otherwise leaves an ordinary user's capabilities aside.
+        # Not checked: a root without CAP_SETPCAP may still do without it, when only the way to the cluster is closed.
+        linux.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     os.setresuid(uid, uid, uid)
     bits = 0 if capability is None else 1 << capability
     sets = (_Sets * 2)(_Sets(bits, bits, bits), _Sets(0, 0, 0))

@@ -1,4 +1,4 @@
-"""What was remembered: the context of a session start, lists of observations, search."""
+"""What was remembered: the context of a session start, lists of observations, search, what happened around one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from . import wire
 from .body import read_json
 from .cursors import write_cursor
 from .exchange import PRINCIPAL, SERVICES, answer, path_id
-from .requests import ContextQuery, ObservationsQuery, SearchBody
+from .requests import ContextQuery, NamedBody, ObservationsQuery, SearchBody, TimelineQuery
 from .validation import checked, checked_query
 
 
@@ -37,6 +37,20 @@ async def get_observation(request: web.Request) -> web.Response:
     """Read one observation."""
     observation = await request.app[SERVICES].observations.get(request[PRINCIPAL], ObservationId(path_id(request)))
     return answer({"observation": wire.observation(observation)})
+
+
+async def named_observations(request: web.Request) -> web.Response:
+    """Read observations by their ids, oldest first; ids that name nothing here are absent."""
+    ids = checked(await read_json(request), NamedBody).to_domain()
+    found = await request.app[SERVICES].observations.named(request[PRINCIPAL], ids)
+    return answer({"observations": [wire.observation(one) for one in found]})
+
+
+async def timeline(request: web.Request) -> web.Response:
+    """Read an observation amid its neighbours in its project, oldest first."""
+    wanted = checked_query(request.query, TimelineQuery).to_domain()
+    anchor, around = await request.app[SERVICES].observations.timeline(request[PRINCIPAL], wanted)
+    return answer({"anchorId": anchor.id, "observations": [wire.observation(one) for one in around]})
 
 
 async def search(request: web.Request) -> web.Response:

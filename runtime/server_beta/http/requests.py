@@ -10,7 +10,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..domain.errors import Issue
 from ..domain.ids import ProjectId, SessionId
-from ..domain.records import NewEvent, NewSession, ObservationFilter, SearchRequest
+from ..domain.observation_ids import is_observation_id
+from ..domain.records import NewEvent, NewSession, ObservationFilter, SearchRequest, TimelineRequest
 from .cursors import read_cursor
 from .instants import MAX_EPOCH_MS, from_epoch_ms
 from .validation import invalid
@@ -148,6 +149,30 @@ class ObservationsQuery(Struct, rename="camel", frozen=True, forbid_unknown_fiel
         )
 
 
+class TimelineQuery(Struct, rename="camel", frozen=True, forbid_unknown_fields=True):
+    """Around which observation to look, and how far."""
+
+    anchor: Name
+    before: Annotated[int, Meta(ge=0, le=50)] = 5
+    after: Annotated[int, Meta(ge=0, le=50)] = 5
+
+    def to_domain(self) -> TimelineRequest:
+        """Make the request; raises InvalidInput for an anchor that cannot be an id."""
+        _check_ids({"$.anchor": self.anchor})
+        return TimelineRequest(self.anchor, self.before, self.after)
+
+
+class NamedBody(Struct, rename="camel", frozen=True):
+    """Observations by their ids."""
+
+    ids: Annotated[list[Name], Meta(min_length=1, max_length=100)]
+
+    def to_domain(self) -> list[str]:
+        """Give the ids; raises InvalidInput that lists every text that cannot be one."""
+        _check_ids({f"$.ids[{index}]": text for index, text in enumerate(self.ids)})
+        return self.ids
+
+
 class SearchBody(Struct, rename="camel", frozen=True):
     """A question to the store."""
 
@@ -172,6 +197,13 @@ class SearchBody(Struct, rename="camel", frozen=True):
             limit=self.limit,
             offset=self.offset,
         )
+
+
+def _check_ids(texts: dict[str, str]) -> None:
+    message = "must be an id, or the eight digits that a page shows of one"
+    issues = [Issue(path, message, "invalid_value") for path, text in texts.items() if not is_observation_id(text)]
+    if issues:
+        raise invalid(issues)
 
 
 def _instant(moment: int | datetime) -> datetime:

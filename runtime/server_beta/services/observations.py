@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..domain.errors import NotFound
+from ..domain.errors import InvalidInput, Issue, NotFound
 from ..domain.ids import EventId, ObservationId, ProjectId
+from ..domain.observation_ids import is_observation_id, observation_ids
 from ..domain.observations import Observation
 from ..domain.principals import Principal, Scope
-from ..domain.records import Event, Hit, ObservationFilter, SearchRequest
+from ..domain.records import Event, Hit, ObservationFilter, SearchRequest, TimelineRequest
 from ..domain.text import scrub
 from ..storage import events, observations
 from ..storage.database import Database
+
+# Short ids may name more than was asked for, though not by chance.
+_MOST_NAMED = 200
+_NAMED_SCORE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +44,45 @@ class Observations:
             found = await observations.list_filtered(connection, principal.team_id, narrowed)
         return found[: wanted.limit], len(found) > wanted.limit
 
+    async def named(self, principal: Principal, ids: Sequence[str]) -> Sequence[Observation]:
+        """Return the observations of these whole or short ids that the caller sees, oldest first."""
+        principal.require(Scope.OBSERVATIONS_READ)
+        async with self.database.connection() as connection:
+            return await observations.named(
+                connection, principal.team_id, principal.project_id, observation_ids(ids), _MOST_NAMED
+            )
+
+    async def timeline(
+        self, principal: Principal, request: TimelineRequest
+    ) -> tuple[Observation, Sequence[Observation]]:
+        """Return the anchor, and it amid its neighbours, oldest first.
+
+        Raises NotFound when the caller does not see it, InvalidInput when its short id names several.
+        """
+        found = await self.named(principal, [request.anchor])
+        if not found:
+            raise NotFound(f"There is no observation {request.anchor} here.")
+        if len(found) > 1:
+            raise _ambiguous(request.anchor, found)
+        async with self.database.connection() as connection:
+            around = await observations.around(connection, principal.team_id, found[0], request.before, request.after)
+        return found[0], around
+
     async def search(self, principal: Principal, request: SearchRequest) -> Sequence[Hit]:
-        """Return what matches any word of the question, the best first."""
+        """Return what matches any word of the question, the best first; before that, what an id in its place names."""
         principal.require(Scope.OBSERVATIONS_READ)
         narrowed = replace(
             request, project_id=_visible(principal, request.project_id), query=scrub(request.query).strip()
         )
         async with self.database.connection() as connection:
-            return await observations.search(connection, principal.team_id, narrowed)
+            hits = await observations.search(connection, principal.team_id, narrowed)
+            if narrowed.offset or not is_observation_id(narrowed.query):
+                return hits
+            ids = observation_ids([narrowed.query])
+            named = await observations.named(connection, principal.team_id, narrowed.project_id, ids, _MOST_NAMED)
+        seen = {one.id for one in named}
+        first = [Hit(one, _NAMED_SCORE, one.draft.title) for one in named]
+        return [*first, *(hit for hit in hits if hit.observation.id not in seen)][: narrowed.limit]
 
     async def event(self, principal: Principal, event_id: EventId) -> Event:
         """Return one event; raises NotFound when the caller does not see it."""
@@ -70,3 +106,9 @@ def _visible(principal: Principal, wanted: ProjectId | None) -> ProjectId | None
         return principal.project_id
     principal.require_project(wanted)
     return wanted
+
+
+def _ambiguous(anchor: str, found: Sequence[Observation]) -> InvalidInput:
+    whole = ", ".join(str(one.id) for one in found)
+    message = f"{anchor} names {len(found)} observations; give one of these ids: {whole}"
+    return InvalidInput(f"{message}.", (Issue("$.anchor", message, "ambiguous"),))

@@ -43,6 +43,8 @@ _OTHER_KIND = 1.0
 _TAG_LIKE = re.compile(r"<(?=[/!?|A-Za-z])")
 # strftime would name the months in the language of the machine.
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+# How facts about commands begin; a reason helps more than a result.
+_RESULTS = ("`", "Subagent ", "Committed", "Ran ")
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -72,7 +74,7 @@ def render_page(
     if newest_first:
         _add_last_session(sheet, newest_first[0])
         _add_older_sessions(sheet, newest_first[1:])
-    _add_index(sheet, ranked)
+    _add_index(sheet, ranked, told=newest_first[0].session_id if newest_first else None)
     return sheet.page()
 
 
@@ -176,8 +178,11 @@ def _add_older_sessions(sheet: _Sheet, summaries: Sequence[Observation]) -> None
         heading = []
 
 
-def _add_index(sheet: _Sheet, ranked: Sequence[Observation]) -> None:
-    """Choose lines from the most to the least valuable, then set them in order of time, newest day first."""
+def _add_index(sheet: _Sheet, ranked: Sequence[Observation], told: UUID | None) -> None:
+    """Choose lines from the most to the least valuable, then set them in order of time, newest day first.
+
+    What is left of the budget goes to a detail of the most valuable; not of session `told`, whose summary tells it.
+    """
     heading = ["", "## Observations, newest first: [id] kind: title (files)"]
     if not ranked or not sheet.fits(heading):
         return
@@ -196,17 +201,41 @@ def _add_index(sheet: _Sheet, ranked: Sequence[Observation]) -> None:
             days.add(day)
     if not chosen:
         return
+    details: dict[UUID, str] = {}
+    for observation in chosen:
+        detail = "" if told is not None and observation.session_id == told else _detail_line(observation)
+        if detail and sheet.fits([*pending, detail]):
+            pending.append(detail)
+            details[observation.id] = detail
     sheet.add(heading)
     for day in sorted(days, reverse=True):
         of_day = sorted((item for item in chosen if _date(item) == day), key=_recency, reverse=True)
-        sheet.add([_day(day), *map(_index_line, of_day)], *(item.id for item in of_day))
+        sheet.add([_day(day)])
+        for item in of_day:
+            sheet.add([_index_line(item), *filter(None, [details.get(item.id)])], item.id)
 
 
 def _index_line(observation: Observation) -> str:
     draft = observation.draft
-    files = _files(draft.files_modified or draft.files_read, 2)
+    paths = draft.files_modified or draft.files_read
+    files = _files([path for path in paths if path not in draft.title], 2)
     title = _shown(draft.title, 110) or _shown(draft.narrative, 110) or "(no title)"
     return f"- [{short_id(observation.id)}] {_shown(draft.kind, 24) or 'note'}: {title}{f' ({files})' if files else ''}"
+
+
+def _detail_line(observation: Observation) -> str:
+    """Tell the one thing behind the title that helps most: a reason or a trap, not which lines changed."""
+    draft = observation.draft
+    facts = [fact for fact in draft.facts if not fact.startswith(draft.files_modified)]
+    reasons = [fact for fact in facts if not fact.startswith(_RESULTS)] if draft.kind != "decision" else []
+    candidates = [*reasons, draft.narrative.partition(" Decided during: ")[0], *facts]
+    text = next((text for text in candidates if text and not _says_only(text, draft.title)), "")
+    return f"  - {_shown(text, 220)}" if text else ""
+
+
+def _says_only(text: str, title: str) -> bool:
+    words, known = frozenset(_WORD.findall(text.lower())), frozenset(_WORD.findall(title.lower()))
+    return len(words - known) <= 2
 
 
 def _by_worth(observations: Iterable[Observation], now: datetime) -> list[Observation]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from ..domain.ids import EventId, ObservationId, ProjectId, TeamId, new_id
+from ..domain.observation_ids import ObservationIds
 from ..domain.observations import Draft, Observation, content_of
 from ..domain.records import Hit, ObservationFilter, SearchRequest
 from . import records
@@ -78,6 +79,24 @@ async def get(connection: Connection, team_id: TeamId, observation_id: Observati
     """Return an observation of the team."""
     row = await connection.row("observations/get", team_id, observation_id)
     return records.observation(row) if row else None
+
+
+async def named(
+    connection: Connection, team_id: TeamId, only: ProjectId | None, ids: ObservationIds, most: int
+) -> Sequence[Observation]:
+    """Return the observations of these ids, oldest first; a short id may name several."""
+    rows = await connection.rows("observations/named", team_id, only, list(ids.whole), list(ids.short), most)
+    return [records.observation(row) for row in rows]
+
+
+async def around(
+    connection: Connection, team_id: TeamId, anchor: Observation, before: int, after: int
+) -> Sequence[Observation]:
+    """Return an observation amid its neighbours in its project, oldest first."""
+    rows = await connection.rows(
+        "observations/around", team_id, anchor.project_id, anchor.created_at, anchor.id, before, after
+    )
+    return [records.observation(row) for row in rows]
 
 
 async def list_filtered(connection: Connection, team_id: TeamId, wanted: ObservationFilter) -> Sequence[Observation]:

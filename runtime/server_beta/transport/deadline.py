@@ -12,6 +12,7 @@ _T = TypeVar("_T")
 
 # What an operation may take to notice that it was cut off.
 _END_SECONDS = 1.0
+_CANCELS = 5
 
 
 async def within(seconds: float, operation: Coroutine[object, object, _T], hang_up: HangUp) -> _T:
@@ -38,8 +39,20 @@ async def end(task: asyncio.Task[_T], hang_up: HangUp) -> None:
     try:
         await hang_up()
     finally:
+        await cancel(task)
+
+
+async def cancel(task: asyncio.Task[_T]) -> None:
+    """Cancel the task until it ends, or for a second.
+
+    Once is not enough: on Python 3.11 `asyncio.wait_for` swallows a cancellation that arrives together with its result,
+    and redis-py sends every command through it.
+    """
+    for _ in range(_CANCELS):
         task.cancel()
-        await asyncio.wait({task}, timeout=_END_SECONDS)
+        await asyncio.wait({task}, timeout=_END_SECONDS / _CANCELS)
+        if task.done():
+            return
 
 
 def _forget(task: asyncio.Task[_T]) -> None:

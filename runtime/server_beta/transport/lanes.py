@@ -14,7 +14,7 @@ import structlog
 from ..domain.jobs import Lane
 from ..domain.ports import Handler
 from .bull import STALLED_CHECK, Delivery, LaneSource
-from .deadline import end, within
+from .deadline import cancel, end, within
 from .payload import parse
 
 # How long the loop rests after the backend failed: short, so that work resumes within a second of its return.
@@ -144,9 +144,7 @@ class LaneConsumer:
             await asyncio.sleep(STALLED_CHECK)
 
     async def _stop_loops(self) -> None:
-        for loop in self._loops:
-            loop.cancel()
-        await asyncio.wait(self._loops)
+        await asyncio.gather(*map(cancel, self._loops))
         for operation in (self._recovering, self._fetching):
             if operation is not None:
                 await self._finish(operation)

@@ -84,7 +84,7 @@ def _open_to_others(path: Path) -> bool:
 
 def _port(runtime: Runtime, folder: StateFolder, host: str, port: int) -> Check:
     running = state.read(folder)
-    if running is not None and lockfile.look(folder.lock) == lockfile.Held(running.process):
+    if running is not None and lockfile.is_held_by(folder.lock, running.process):
         return Check("port", "ok", f"{running.port} is held by {runtime.name} itself (pid {running.process.pid})")
     try:
         address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]

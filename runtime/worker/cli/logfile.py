@@ -6,7 +6,9 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 MAX_BYTES = 5_000_000
 _PAUSE_SECONDS = 0.2
@@ -36,24 +38,41 @@ def rotate_own_output(path: Path) -> None:
 def tail(path: Path, count: int) -> list[str]:
     """Read the last `count` lines; none when there is no log yet."""
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            return [line.rstrip("\n") for line in deque(file, maxlen=count)]
+        with path.open("rb") as file:
+            return [_text(line) for line in deque(file, maxlen=count)]
     except FileNotFoundError:
         return []
 
 
-def follow(path: Path) -> Iterator[str]:
-    """Yield the lines that are written from now on, across rotations; never ends by itself."""
-    position = path.stat().st_size if path.exists() else 0
-    inode = path.stat().st_ino if path.exists() else 0
+def follow(path: Path, count: int) -> Iterator[str]:
+    """Yield the last `count` lines and then every new one, across rotations; never ends by itself."""
+    wanted: int | None = count
     while True:
-        if path.exists():
-            with path.open(encoding="utf-8", errors="replace") as file:
-                now = os.fstat(file.fileno())
-                if now.st_ino != inode or now.st_size < position:
-                    inode, position = now.st_ino, 0
-                file.seek(position)
-                while (line := file.readline()).endswith("\n"):
-                    position = file.tell()
-                    yield line.rstrip("\n")
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            yield from map(_text, deque(file, maxlen=wanted))
+            while _is_still(path, file):
+                yield from _new_lines(file)
+                time.sleep(_PAUSE_SECONDS)
+            yield from _new_lines(file)
+        wanted = None  # whatever comes in another file is new
         time.sleep(_PAUSE_SECONDS)
+
+
+def _new_lines(file: BinaryIO) -> Iterator[str]:
+    start = file.tell()
+    while (line := file.readline()).endswith(b"\n"):
+        start = file.tell()
+        yield _text(line)
+    file.seek(start)  # a line that is not whole is read again
+
+
+def _is_still(path: Path, file: BinaryIO) -> bool:
+    try:
+        now = path.stat()
+    except FileNotFoundError:
+        return False
+    return now.st_ino == os.fstat(file.fileno()).st_ino and now.st_size >= file.tell()
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "replace").rstrip("\n")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..version import VERSION
-from .command import Command, dispatch
+from .client import Address, local_address
+from .command import Command, Context, dispatch
 from .delegate import PREFIX, delegate
 from .doctor import doctor
 from .lifecycle import lifecycle_commands
+from .recall import recall_commands
 from .runtime import Runtime
 
 RUNTIME = Runtime("worker", "worker", VERSION, "CLAUDE_MEM_WORKER_PORT", prefers_uvloop=False)
@@ -20,6 +22,11 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
         return delegate(argv, env)
     commands = (
         *lifecycle_commands(),
+        *recall_commands(_address),
         Command("doctor", "find out what keeps the worker from working", doctor),
     )
     return dispatch(RUNTIME, commands, argv, env)
+
+
+def _address(context: Context) -> Address:
+    return local_address(context.runtime, context.folder)

@@ -18,8 +18,10 @@ class Report:
 
 
 def emit(report: Report, as_json: bool) -> int:
-    """Print the report on stdout and return its exit code."""
-    print(json.dumps(report.data, ensure_ascii=False) if as_json else report.text, flush=True)
+    """Print the report on stdout and return its exit code; an empty text prints nothing."""
+    text = json.dumps(report.data, ensure_ascii=False) if as_json else report.text
+    if text:
+        print(text, flush=True)
     return report.exit_code
 
 

@@ -16,6 +16,7 @@ from typing import Protocol
 from ..domain.errors import ClaudeMemError, PortTaken, StartRefused
 from . import identity, lockfile, logfile, port_owner, readiness, state
 from .identity import ProcessIdentity
+from .lockfile import Lock
 from .runtime import Runtime
 from .state import Running, StateFolder
 
@@ -24,6 +25,7 @@ _CANCEL_SECONDS = 3.0
 _ROTATE_SECONDS = 60.0
 _ENDED_AT_ONCE = 130
 _ENDED_LATE = 1
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 Announce = Callable[[readiness.Word], None]
 NewEventLoop = Callable[[], asyncio.AbstractEventLoop]
@@ -56,9 +58,9 @@ def run(
     """
     os.umask(0o077)
     try:
-        process = _become_owner(folder)
+        lock = _become_owner(folder)
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(_Life(runtime, folder, process, announce, owns_log).live(serve))
+            runner.run(_Life(runtime, folder, lock, announce, owns_log).live(serve))
     except AlreadyRunning:
         announce(readiness.Busy())
         raise
@@ -83,11 +85,10 @@ def _explain(error: Exception, runtime: Runtime, folder: StateFolder, address: t
     return ClaudeMemError(f"{runtime.name} met an unexpected error and ended; its log is {folder.log}.")
 
 
-def _become_owner(folder: StateFolder) -> ProcessIdentity:
+def _become_owner(folder: StateFolder) -> Lock:
     folder.prepare()
-    process = identity.current()
     try:
-        lock = lockfile.acquire(folder.lock, process)
+        lock = lockfile.acquire(folder.lock, identity.current())
     except OSError as error:
         reason = (error.strerror or "unknown error").lower()
         raise StartRefused(f"The file {folder.lock} cannot be locked ({reason}).") from error
@@ -95,9 +96,9 @@ def _become_owner(folder: StateFolder) -> ProcessIdentity:
         case lockfile.Held(holder):
             who = "a process that cannot be identified" if holder is None else f"pid {holder.pid}"
             raise AlreadyRunning(f"{folder.name} is already running in {folder.root} ({who}).")
-        case lockfile.Lock():
+        case Lock():
             _refuse_unproved_state(folder)
-            return process
+            return lock
 
 
 def _refuse_unproved_state(folder: StateFolder) -> None:
@@ -119,12 +120,10 @@ def _refuse_unproved_state(folder: StateFolder) -> None:
 class _Life:
     """The time between taking the lock and the end of the process."""
 
-    def __init__(
-        self, runtime: Runtime, folder: StateFolder, process: ProcessIdentity, announce: Announce, owns_log: bool
-    ) -> None:
+    def __init__(self, runtime: Runtime, folder: StateFolder, lock: Lock, announce: Announce, owns_log: bool) -> None:
         self._runtime = runtime
         self._folder = folder
-        self._process = process
+        self._lock = lock
         self._announce = announce
         self._owns_log = owns_log
         self._asked_to_stop = False
@@ -141,7 +140,7 @@ class _Life:
             await self._see_it_end(serving)
         finally:
             stopping.cancel()
-            state.withdraw(self._folder, self._process)
+            state.withdraw(self._folder, self._lock.owner)
         if not self._asked_to_stop:
             raise ClaudeMemError(
                 f"{self._runtime.name} ended although nobody asked it to; its log is {self._folder.log}."
@@ -161,9 +160,9 @@ class _Life:
 
     def _publish(self, host: str, port: int) -> None:
         now_ms = time.time_ns() // 1_000_000
-        running = Running(self._runtime.name, self._runtime.version, self._process, host, port, now_ms)
+        running = Running(self._runtime.name, self._runtime.version, self._lock.owner, host, port, now_ms)
         state.publish(self._folder, running)
-        self._announce(readiness.Ready(self._process.pid, port))
+        self._announce(readiness.Ready(self._lock.owner.pid, port))
 
     def _listen_for_signals(self, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
         # Not loop.add_signal_handler: the second signal must also end a loop that is stuck or already closed.
@@ -171,12 +170,13 @@ class _Life:
             if self._asked_to_stop or loop.is_closed():
                 self._end_at_once(_ENDED_AT_ONCE)
             self._asked_to_stop = True
+            self._lock.tell(is_stopping=True)
             loop.call_soon_threadsafe(stop.set)
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, handle)
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup asks to outlive the terminal
-            signal.signal(signal.SIGHUP, handle)
+        for number in _SIGNALS:
+            # nohup asks to outlive the terminal.
+            if number is not signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, handle)
 
     def _bound_log(self) -> None:
         if self._owns_log:
@@ -184,6 +184,8 @@ class _Life:
                 logfile.rotate_own_output(self._folder.log)
 
     def _end_at_once(self, exit_code: int) -> None:
+        for number in _SIGNALS:  # more of them would interrupt this and begin it again
+            signal.signal(number, signal.SIG_IGN)
         with suppress(OSError):
-            state.withdraw(self._folder, self._process)
+            state.withdraw(self._folder, self._lock.owner)
         os._exit(exit_code)

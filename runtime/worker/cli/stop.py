@@ -55,11 +55,12 @@ def end(runtime: Runtime, folder: StateFolder) -> Stopped | None:
             raise NotOurs(
                 f"{folder.lock} is locked by a process that is not provably {runtime.name}; nothing was stopped."
             )
-        return _end(runtime, folder, lock.holder)
+        if not lock.is_stopping:  # a second signal would cut it off
+            identity.send(lock.holder, signal.SIGTERM)
+        return _see_it_end(runtime, folder, lock.holder)
 
 
-def _end(runtime: Runtime, folder: StateFolder, process: ProcessIdentity) -> Stopped:
-    identity.send(process, signal.SIGTERM)
+def _see_it_end(runtime: Runtime, folder: StateFolder, process: ProcessIdentity) -> Stopped:
     if _gone(folder, process, GRACE_SECONDS):
         return Stopped(process, killed=False)
     identity.send(process, signal.SIGKILL)
@@ -70,7 +71,7 @@ def _end(runtime: Runtime, folder: StateFolder, process: ProcessIdentity) -> Sto
 
 def _gone(folder: StateFolder, process: ProcessIdentity, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    while identity.is_alive(process) or lockfile.look(folder.lock) == lockfile.Held(process):
+    while identity.is_alive(process) or lockfile.is_held_by(folder.lock, process):
         if time.monotonic() >= deadline:
             return False
         time.sleep(_PAUSE_SECONDS)

@@ -61,6 +61,15 @@ def _header(match: re.Match[str]) -> str:
     return match[0] if _is_reference(match[2]) else f"{match[1]}{REDACTED}"
 
 
+def _bare_header(match: re.Match[str]) -> str:
+    is_secret = any(character.isdigit() for character in match[2]) and not _is_code(match[2])
+    return f"{match[1]}{REDACTED}" if is_secret and not _is_reference(match[2]) else match[0]
+
+
+def _cookie(match: re.Match[str]) -> str:
+    return _COOKIE_VALUE.sub(lambda value: f"={REDACTED}" if _looks_random(value[1]) else value[0], match[0])
+
+
 def _bearer(match: re.Match[str]) -> str:
     return f"{match[1]}{REDACTED}" if any(character.isdigit() for character in match[2]) else match[0]
 
@@ -74,6 +83,11 @@ def _is_reference(value: str) -> bool:
     return value[:1] in "$%{<*[" or set(value) <= set("*x.…") or value == REDACTED
 
 
+def _is_code(value: str) -> bool:
+    """Whether the value is written in source code as a name, a call or an element: it says where to look, not what."""
+    return _NAME.fullmatch(value) is not None or _CALL.match(value) is not None
+
+
 def _assigned(match: re.Match[str]) -> str:
     name, before, quote, value = match["name"], match["before"], match["quote"], match["value"]
     if _is_reference(value) or value.lower() in _NO_SECRETS or (name.lower() == "pwd" and value[0] in "/~."):
@@ -85,17 +99,19 @@ def _assigned(match: re.Match[str]) -> str:
     elif names_password and is_environment:
         is_secret = len(value) >= 4 and not value.endswith("(")
     elif names_password:
-        is_secret = len(value) >= 6 and _CODE.fullmatch(value) is None
+        is_secret = len(value) >= 6 and not _is_code(value)
     else:
-        is_secret = _looks_random(value) and _CODE.fullmatch(value) is None
+        is_secret = _looks_random(value) and not _is_code(value)
     return f"{name}{before}{quote}{REDACTED}" if is_secret else match[0]
 
 
+_COOKIE_VALUE = re.compile(r"=([^\s;\\]{16,4096})")
 _NO_SECRETS = frozenset(
     {"true", "false", "none", "null", "undefined", "string", "password", "secret", "required", "optional"}
 )
-# A name, attribute or call in source code: `settings.token`, `read_token(`, `os.environ`; digits only at a word's end.
-_CODE = re.compile(r"[A-Za-z_]+\d?(?:(?:\.|::|->)[A-Za-z_]+\d?)*[(\[]?")
+# A name or attribute in source code: `settings.token`, `os.environ`; digits only at a word's end.
+_NAME = re.compile(r"[A-Za-z_]+\d?(?:(?:\.|::|->)[A-Za-z_]+\d?)*")
+_CALL = re.compile(r"[A-Za-z_]\w{0,64}(?:(?:\.|::|->)\w{1,64}){0,8}[(\[]")
 _PASSWORD_NAME = re.compile(r"(?:password|passwd|passphrase|pwd|secret)$", re.IGNORECASE)
 _SECRET_NAME = (
     r"(?:password|passwd|passphrase|(?<![A-Za-z])pwd|pgpassword|secret|credentials?|token|api[_-]?key|"
@@ -160,13 +176,23 @@ _RULES = (
     _token("eyj", form=r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),
     _Rule((":aa",), re.compile(r"(?<![A-Za-z0-9])\d{8,10}:AA[A-Za-z0-9_-]{32,33}(?![A-Za-z0-9])")),
     _Rule(
-        ("authorization", "x-api-key", "cookie"),
+        ("authorization",),
         re.compile(
-            r"(?i)((?:authorization|x-api-key|set-cookie|cookie)\\?[\"']?[ \t]{0,4}[:=][ \t]{0,4}\\?[\"']?"
-            r"(?:(?:bearer|basic|token|digest)[ \t]{1,4})?)([^\s\"'\\,;]{6,4096})"
+            r"(?i)(authorization\\?[\"']?[ \t]{0,2}[:=][ \t]{0,4}\\?[\"']?(?:bearer|basic|token|digest|"
+            r"apikey)[ \t]{1,4})"
+            r"([^\s\"'\\,;]{6,4096})"
         ),
         _header,
     ),
+    _Rule(
+        ("authorization", "x-api-key", "x-auth-token"),
+        re.compile(
+            r"(?i)((?:authorization|x-api-key|x-auth-token)\\?[\"']?[ \t]{0,2}:[ \t]{0,4}\\?[\"']?)"
+            r"([^\s\"'\\,;(){}]{6,4096}[(\[]?)"
+        ),
+        _bare_header,
+    ),
+    _Rule(("cookie:",), re.compile(r"(?i)cookie:[^\r\n\"']{1,8192}"), _cookie),
     _Rule(("bearer",), re.compile(r"(?i)(\bbearer[ \t]{1,4})([A-Za-z0-9._~+/=-]{16,4096})"), _bearer),
     _Rule(
         ("://",),

@@ -1,4 +1,4 @@
-"""What was remembered: the context of a session start, lists of observations, search."""
+"""What was remembered: the context of a session start, lists of observations, search, what happened around one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from . import wire
 from .body import read_object
 from .cursors import write_cursor
 from .exchange import SERVICES, answer, path_id
-from .requests import context_query, observations_query, search_body
+from .requests import context_query, named_body, observations_query, search_body, timeline_query
 
 
 async def recent_context(request: web.Request) -> web.Response:
@@ -30,6 +30,18 @@ async def get_observation(request: web.Request) -> web.Response:
     """Read one observation."""
     observation = await request.app[SERVICES].observations.get(ObservationId(path_id(request)))
     return answer({"observation": wire.observation(observation)})
+
+
+async def named_observations(request: web.Request) -> web.Response:
+    """Read observations by their ids, oldest first; ids that name nothing are absent."""
+    found = await request.app[SERVICES].observations.named(named_body(await read_object(request)))
+    return answer({"observations": [wire.observation(one) for one in found]})
+
+
+async def timeline(request: web.Request) -> web.Response:
+    """Read an observation amid its neighbours in its project, oldest first."""
+    anchor, around = await request.app[SERVICES].observations.timeline(timeline_query(request.query))
+    return answer({"anchorId": anchor.id, "observations": [wire.observation(one) for one in around]})
 
 
 async def search(request: web.Request) -> web.Response:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from multidict import MultiMapping
 
 from ..domain.ids import ProjectId, SessionId
-from ..domain.records import ObservationFilter, SearchRequest
+from ..domain.observation_ids import is_observation_id
+from ..domain.records import ObservationFilter, SearchRequest, TimelineRequest
 from .cursors import read_cursor
 from .validation import Members
 
@@ -17,6 +18,8 @@ _KEY = 4096
 _QUESTION = 4000
 _PATH = 4096
 _CURSOR = 200
+_MOST_IDS = 100
+_ID_WANTED = "must be an id, or the eight digits that a page shows of one"
 
 
 def context_query(query: MultiMapping[str]) -> tuple[ProjectId | None, str | None]:
@@ -55,6 +58,32 @@ def observations_query(query: MultiMapping[str]) -> ObservationFilter:
         after=None if cursor is None else read_cursor(cursor),
         limit=limit,
     )
+
+
+def timeline_query(query: MultiMapping[str]) -> TimelineRequest:
+    """Read around which observation to look, and how far."""
+    members = Members.of_query(query, ("anchor", "before", "after"))
+    anchor = members.text("anchor", _NAME)
+    before, after = members.whole("before", 5, 0, 50), members.whole("after", 5, 0, 50)
+    if not members.has("anchor"):
+        members.wrong("anchor", "is required", "required")
+    elif anchor is not None and not is_observation_id(anchor):
+        members.wrong("anchor", _ID_WANTED, "invalid_value")
+    members.check()
+    return TimelineRequest(anchor or "", before, after)
+
+
+def named_body(body: Mapping[str, object]) -> tuple[str, ...]:
+    """Read the ids of observations."""
+    members = Members.of_body(body)
+    ids = members.words("ids", _MOST_IDS, _NAME)
+    if not members.has("ids") or body["ids"] == []:
+        members.wrong("ids", "is required and holds at least one id", "required")
+    for index, text in enumerate(ids):
+        if not is_observation_id(text):
+            members.wrong(f"ids[{index}]", _ID_WANTED, "invalid_value")
+    members.check()
+    return ids
 
 
 def search_body(body: Mapping[str, object]) -> SearchRequest:

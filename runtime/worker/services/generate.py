@@ -54,6 +54,14 @@ class Generate:
         heartbeat = asyncio.create_task(self._keep(claim))
         try:
             await self._work(claim)
+        except Exception as error:
+            # Not the work's fault: a store that failed. Without this the job would wait for its lease to end.
+            log.exception(
+                "a job could not be finished", extra={"action": "job_interrupted", "job_id": str(claim.job_id)}
+            )
+            await self._give_back(
+                claim, f"storing failed: {type(error).__name__}", self.clock.now() + _backoff(claim.attempt)
+            )
         except asyncio.CancelledError:
             # This process stops: the next one takes the job with all its attempts.
             with suppress(Unavailable):

@@ -15,7 +15,29 @@ from .statements import statement
 _BUSY_SECONDS = 5.0
 # Durable before it is acknowledged: FULL waits for the disk at every commit, and the writer shares commits.
 # Deleted text is overwritten, because a turn that turns out to be private must not stay in free pages.
-_PRAGMAS = ("foreign_keys = ON", "synchronous = FULL", "secure_delete = ON", "trusted_schema = OFF")
+_PRAGMAS = ("foreign_keys = ON", "synchronous = FULL", "secure_delete = ON")
+
+
+# The file is locked for too long, the disk is full or fails, the system is out of memory: later it may work. Any other
+# error is a mistake in a statement, which must not pass for a busy database.
+_PASSING = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_INTERRUPT,
+    }
+)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Tell whether the database refused something that it may accept later."""
+    # The low byte of an extended code is the code.
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING
 
 
 class Connection:

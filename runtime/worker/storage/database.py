@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..domain.errors import DatabaseUnusable, Unavailable
-from .connection import Connection, connect
+from .connection import Connection, connect, is_passing
 from .migrate import migrate
 from .writer import Writer
 
@@ -82,8 +82,10 @@ class Database:
                     connection.execute("ROLLBACK")
             finally:
                 self._idle.put(connection)
-        except sqlite3.OperationalError as error:
-            raise Unavailable from error
+        except sqlite3.Error as error:
+            if is_passing(error):
+                raise Unavailable from error
+            raise
 
     def _borrow(self) -> sqlite3.Connection:
         try:

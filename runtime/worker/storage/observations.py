@@ -8,6 +8,7 @@ from uuid import UUID
 
 from ..domain.ids import ObservationId, ProjectId, SessionId
 from ..domain.jobs import SourceType
+from ..domain.observation_ids import ObservationIds
 from ..domain.observations import Draft, content_of
 from ..domain.records import Hit, ObservationFilter, SearchRequest, Stored
 from ..domain.terms import all_of, any_of, indexable, snippet, terms
@@ -63,6 +64,28 @@ def get(connection: Connection, observation_id: ObservationId) -> Stored | None:
     """Return the observation of that id."""
     row = connection.row("observations/get", id=observation_id)
     return records.stored(row) if row else None
+
+
+def named(connection: Connection, ids: ObservationIds, most: int) -> Sequence[Stored]:
+    """Return the observations of these ids, oldest first; a short id may name several."""
+    rows = [row for whole in ids.whole if (row := connection.row("observations/get", id=whole)) is not None]
+    for short in ids.short:
+        rows += connection.rows("observations/named", short_id=short, limit=most)
+    found = {row["sequence"]: records.stored(row) for row in rows}
+    return sorted(found.values(), key=lambda one: (one.observation.created_at, one.sequence))[:most]
+
+
+def around(connection: Connection, anchor: Stored, before: int, after: int) -> Sequence[Stored]:
+    """Return an observation amid its neighbours in its project, oldest first."""
+    rows = connection.rows(
+        "observations/around",
+        project_id=anchor.observation.project_id,
+        created_at=anchor.observation.created_at,
+        sequence=anchor.sequence,
+        before=before,
+        after=after,
+    )
+    return [records.stored(row) for row in rows]
 
 
 def listed(connection: Connection, wanted: ObservationFilter) -> Sequence[Stored]:

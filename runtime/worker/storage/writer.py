@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..domain.errors import Unavailable
-from .connection import Connection
+from .connection import Connection, is_passing
 
 T = TypeVar("T")
 
@@ -79,7 +79,7 @@ class Writer:
             self._raw.execute("BEGIN IMMEDIATE")
             outcomes.extend(self._attempt(submission.work) for submission in group)
             self._raw.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:
             # A full disk or a locked file: nothing of this group is stored, and everyone is told so.
             with suppress(sqlite3.Error):
                 self._raw.execute("ROLLBACK")
@@ -100,7 +100,7 @@ class Writer:
         except Exception as error:
             if not self._raw.in_transaction:
                 # SQLite has given up the whole transaction, the neighbours' work included.
-                raise sqlite3.OperationalError(*error.args) from error
+                raise
             self._raw.execute("ROLLBACK TO piece")
             outcome = _Outcome(error=_ours(error))
         self._raw.execute("RELEASE piece")
@@ -114,7 +114,7 @@ class _Outcome:
 
 
 def _ours(error: Exception) -> Exception:
-    if not isinstance(error, sqlite3.OperationalError):
+    if not is_passing(error):
         return error
     unavailable = Unavailable()
     unavailable.__cause__ = error

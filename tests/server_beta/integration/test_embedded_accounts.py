@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +15,9 @@ import pytest
 
 from server_beta.domain.errors import EngineFailed
 from server_beta.engines.accounts import Account, server_account
+from server_beta.engines.binaries import find_binaries
 from tests.support.embedded_postgres import answer_of, fetch, postmaster_pid, running_server
-from tests.support.processes import UNPRIVILEGED_UID, running_python
+from tests.support.processes import UNPRIVILEGED_UID, clean_environment, running_python
 
 _DAC_OVERRIDE, _DAC_READ_SEARCH, _SETUID, _CHOWN = 1, 2, 7, 0
 
@@ -65,6 +68,16 @@ def test_a_cluster_of_another_user_is_refused_with_that_user_named(
         server_account(data_dir / "cluster")
 
 
+def install_programs(folder: Path, mode: str) -> Path:
+    """Copy what is used of the wheel, with the modes that an installation under some umask gives."""
+    package = find_binaries().postgres.parents[2]
+    unused = shutil.ignore_patterns("include", "pginstall", "*.a")
+    for part in (package, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(part, folder / part.name, ignore=unused)
+    subprocess.run(["chmod", "-R", mode, folder], check=True)
+    return folder
+
+
 if os.geteuid() == 0 and sys.platform == "linux":
     # What root may meet. Everybody else runs all tests of the embedded Postgres under an ordinary account anyway.
 
@@ -98,12 +111,23 @@ if os.geteuid() == 0 and sys.platform == "linux":
             assert str(data_dir) in answer_of(program)["failed"]
 
     def test_root_keeps_one_capability_where_the_way_to_the_cluster_is_closed(used_data_dir: Path) -> None:
+        # Installed under a umask of 077, the programs themselves are closed as well.
+        is_closed = not find_binaries().postgres.stat().st_mode & stat.S_IXOTH
         with running_server(used_data_dir):
-            assert capabilities(used_data_dir) == 1 << _DAC_READ_SEARCH
+            assert capabilities(used_data_dir) == 1 << (_DAC_OVERRIDE if is_closed else _DAC_READ_SEARCH)
         # As the runtime of a container may have it, which gives root only some.
         with running_without(used_data_dir, _DAC_READ_SEARCH) as program:
             assert "dsn" in answer_of(program)
             assert capabilities(used_data_dir) == 1 << _DAC_OVERRIDE
+
+    @pytest.mark.parametrize("mode", ["go=rX", "go="])
+    async def test_root_runs_programs_below_a_folder_that_is_closed_to_the_account(data_dir: Path, mode: str) -> None:
+        copied = install_programs(data_dir / "installed", mode)
+        more = {"PYTHONPATH": f"{copied}:{clean_environment(data_dir)['PYTHONPATH']}"}
+        with running_python(["-m", "tests.support.embedded_postgres"], data_dir, more) as program:
+            assert await fetch(answer_of(program)["dsn"], "SELECT 1") == 1
+            running = Path("/proc", str(postmaster_pid(data_dir)), "exe")
+            assert running.readlink().is_relative_to(copied)
 
     def test_root_keeps_no_capability_where_the_way_is_open() -> None:
         here = Path("/")

@@ -179,7 +179,7 @@ _PASSES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"\bRan (\d+) tests? in [\d.]+s\s+OK"), lambda match: f"{match[1]} tests"),
     (re.compile(r"\b(\d+) passed\b"), lambda match: f"{match[1]} tests"),
     (re.compile(r"^Tests:\s+(?:.*, )?(\d+) passed", re.MULTILINE), lambda match: f"{match[1]} tests"),
-    (re.compile(r"^\s*(\d+) passing\b", re.MULTILINE), lambda match: f"{match[1]} tests"),
+    (re.compile(r"^[ \t]*(\d+) passing\b", re.MULTILINE), lambda match: f"{match[1]} tests"),
     (re.compile(r"\btest result: ok\. (\d+) passed"), lambda match: f"{match[1]} tests"),
     (re.compile(r"\b(\d+) examples?, 0 failures"), lambda match: f"{match[1]} examples"),
 )
@@ -206,8 +206,8 @@ def hides_failure(command: Command, output: str) -> bool:
 
 
 _FAILED_TEST = re.compile(
-    r"^(?:FAIL|ERROR): (\w+) \(|^FAILED ([\w./-]\S*?)(?: - .*)?$|^\s*--- FAIL: (\S+)|^test (\S+) \.\.\. FAILED|"
-    r"^\s*● (.{1,80}?)\s*$|^\s*(?:✕|✗|×) (.{1,80}?)(?: \(\d+ m?s\))?$",
+    r"^(?:FAIL|ERROR): (\w+) \(|^FAILED ([\w./-]\S*?)(?: - .*)?$|^[ \t]*--- FAIL: (\S+)|^test (\S+) \.\.\. FAILED|"
+    r"^[ \t]*● (.{1,80}?)\s*$|^[ \t]*(?:✕|✗|×) (.{1,80}?)(?: \(\d+ m?s\))?$",
     re.MULTILINE,
 )
 # From the line that tells most to the one that tells least.
@@ -231,7 +231,7 @@ _ERROR_LINES = tuple(
     )
 )
 _EXIT_CODE = re.compile(r"^Exit code (\d+)\s*")
-_TRACEBACK_FILE = re.compile(r'^\s*File "([^"]{1,300})", line (\d+)', re.MULTILINE)
+_TRACEBACK_FILE = re.compile(r'^[ \t]*File "([^"]{1,300})", line (\d+)', re.MULTILINE)
 _PYTEST_FILE = re.compile(r"^([\w./-]{1,200}\.py):(\d+): \w*(?:Error|Exception)\b", re.MULTILINE)
 
 

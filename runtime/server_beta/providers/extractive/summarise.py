@@ -16,7 +16,7 @@ from .sentences import Role, Sentence, is_chat, joined, main_clause, sentences_o
 _MAX_REQUEST = 480
 _MAX_FIELD = 800
 _MAX_FILES = 40
-_SECTION = re.compile(r"^\s*(?:\d+\.|#{1,4})\s*\**([A-Z][^:\n]{3,60}?)\**:?\s*$", re.MULTILINE)
+_SECTION = re.compile(r"^[ \t]*(?:\d+\.|#{1,4})[ \t]*\**([A-Z][^:\n]{3,60}?)\**:?[ \t]*$", re.MULTILINE)
 _WORTH = {Role.CAUSE: 0, Role.GOTCHA: 2, Role.DECISION: 3}
 _MARKUP = re.compile(r"</?(?:summary|analysis)>")
 

@@ -32,7 +32,7 @@ _MAX_NARRATIVE = 1200
 _MAX_FACT = 320
 # An answer shorter than this, with nothing done and nothing read, is conversation.
 _TELLING_ANSWER = 280
-_TELLING_ANSWER_AFTER_READING = 60
+_TELLING_ANSWER_AFTER_READING = 40
 _LABELLED = re.compile(
     r"(?:the |one )?(?:root )?(?:cause|reason|note|open|next|remaining|to-?do|not done|gotcha|caveat|warning|"
     r"decision)\b",

@@ -182,7 +182,7 @@ def main_clause(prompt: str) -> str:
 
 def decision_title(text: str) -> str:
     """Make a title of a decision: what was decided, not who speaks."""
-    said = _SPEAKER.sub("", text)
+    said = _SPEAKER.sub("", text).partition(" because ")[0].rstrip(",")
     return title_of(said[:1].upper() + said[1:])
 
 

@@ -1,4 +1,5 @@
--- What matches :any_term, the best first; what matches :all_terms counts double. Kinds and files are lists with U+001F
+-- What matches :any_term, the best first; what matches :all_terms counts double, and a
+-- little for itself because in a small store every word is common. Kinds and files are lists with U+001F
 -- before, between and after; null means any.
 WITH found AS (
     SELECT rowid AS sequence, -rank AS score
@@ -11,7 +12,7 @@ strict AS (
 SELECT
     observations.sequence, id, project_id, session_id, kind, title, subtitle, narrative, facts, concepts, files_read,
     files_modified, metadata, created_at, updated_at,
-    score * CASE WHEN observations.sequence IN (SELECT sequence FROM strict) THEN 2 ELSE 1 END AS score
+    CASE WHEN observations.sequence IN (SELECT sequence FROM strict) THEN 2 * score + 1 ELSE score END AS score
 FROM found
 JOIN observations ON observations.sequence = found.sequence
 WHERE (:project_id IS NULL OR project_id = :project_id)
