@@ -1,4 +1,4 @@
-"""How long a start takes until requests are answered: the first one ever, a warm one, beside importing the web library."""
+"""How long a start takes until requests are answered: the first one ever, a warm one, beside importing aiohttp."""
 
 from __future__ import annotations
 

@@ -115,8 +115,9 @@ def _message(request: dict[str, Any], turn: Turn) -> dict[str, Any]:
 def _stream(message: dict[str, Any]) -> Iterator[bytes]:
     yield _event("message_start", message={**message, "content": [], "stop_reason": None})
     for index, block in enumerate(message["content"]):
+        empty: dict[str, Any] = {"type": "text", "text": ""}
         if block["type"] == "text":
-            empty, delta = {"type": "text", "text": ""}, {"type": "text_delta", "text": block["text"]}
+            delta = {"type": "text_delta", "text": block["text"]}
         else:
             empty = {**block, "input": {}}
             delta = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}

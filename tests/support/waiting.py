@@ -6,14 +6,22 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 
 _PAUSE_SECONDS = 0.01
 
 
-async def eventually(fact: Callable[[], T | Awaitable[T]], within: float = 5.0) -> T:
+@overload
+async def eventually(fact: Callable[[], Awaitable[T]], within: float = 5.0) -> T: ...
+
+
+@overload
+async def eventually(fact: Callable[[], T], within: float = 5.0) -> T: ...
+
+
+async def eventually(fact: Callable[[], object], within: float = 5.0) -> object:
     """Return the first true answer of the fact, asked again and again; raises AssertionError after `within` seconds."""
     patience = time.monotonic() + within
     while True:

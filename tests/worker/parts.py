@@ -142,7 +142,7 @@ class Chain:
         return [title for (title,) in self.rows("SELECT title FROM observations ORDER BY sequence")]
 
     def statuses(self) -> dict[str, str]:
-        return dict(self.rows("SELECT source_type, status FROM jobs"))  # type: ignore[arg-type]
+        return dict(self.rows("SELECT source_type, status FROM jobs"))
 
 
 def milliseconds(moment: datetime) -> int:

@@ -16,6 +16,7 @@ from . import records
 from .connection import Connection
 
 _SEPARATOR = "\x1f"
+_AROUND_A_PATH = "\"'`,;:.?!()[]{}<>"
 
 
 def insert(
@@ -141,6 +142,7 @@ def search(connection: Connection, request: SearchRequest) -> Sequence[Hit]:
         "observations/search",
         any_term=any_of(wanted),
         all_terms=all_of(wanted),
+        words=_joined(tuple(word.strip(_AROUND_A_PATH) for word in request.query.split())),
         project_id=request.project_id,
         kinds=_joined(request.kinds),
         since=request.since,

@@ -277,6 +277,33 @@ async def test_closing_cancels_a_handler_that_outlasts_the_grace(transport: Bull
     assert await counts_of(observer) == LaneCounts(Lane.EVENT)
 
 
+async def test_a_message_that_is_being_fetched_when_closing_begins_is_handled(
+    transport: BullmqTransport, opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observer, received, message = await opened(), Recorder(), a_message()
+    fetched, arrives = asyncio.Event(), asyncio.Event()
+    fetch = bull.LaneSource.fetch
+
+    async def fetch_slowly(source: bull.LaneSource) -> bull.Delivery | None:
+        delivery = await fetch(source)
+        if delivery is not None:
+            fetched.set()
+            await arrives.wait()
+        return delivery
+
+    monkeypatch.setattr(bull.LaneSource, "fetch", fetch_slowly)
+    transport.consume(Lane.EVENT, received, 1)
+    await transport.publish([message])
+    await fetched.wait()
+
+    closing = asyncio.create_task(transport.close(SECOND))
+    asyncio.get_running_loop().call_later(0.1, arrives.set)
+    await closing
+
+    assert received.finished == [message]
+    assert await counts_of(observer) == LaneCounts(Lane.EVENT)
+
+
 async def test_closing_does_not_hang_on_a_handler_that_ignores_it(
     transport: BullmqTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -461,6 +488,24 @@ async def test_a_job_hash_that_is_not_even_json_is_dropped(redis: str) -> None:
         assert received.messages == [good]
     finally:
         await transport.close(SECOND)
+
+
+async def test_an_idle_lane_is_silent(redis: str) -> None:
+    transport = BullmqTransport.on_redis(redis, "claude_mem")
+    await transport.open()
+    async with Redis.from_url(redis) as client:
+        await client.config_resetstat()
+
+        async def waited_in_vain_once() -> bool:
+            waits = (await client.info("commandstats")).get("cmdstat_bzpopmin", {"calls": 0})
+            return int(waits["calls"]) >= 2
+
+        with structlog.testing.capture_logs() as logs:
+            transport.consume(Lane.EVENT, Recorder(), 1)
+            await eventually(waited_in_vain_once)
+            await transport.close(SECOND)
+
+    assert logs == []
 
 
 async def test_a_redis_that_evicts_is_complained_about(redis: str) -> None:

@@ -27,6 +27,7 @@ from server_beta.domain.records import (
     Project,
     SearchRequest,
     Session,
+    TimelineRequest,
 )
 from server_beta.http.services import Services
 from server_beta.settings import Settings
@@ -212,6 +213,16 @@ class _Observations:
     async def list(self, _principal: Principal, wanted: ObservationFilter) -> tuple[Sequence[Observation], bool]:
         self.fake.note("list", wanted)
         return OBSERVATIONS[: wanted.limit], wanted.limit < len(OBSERVATIONS)
+
+    async def named(self, _principal: Principal, ids: Sequence[str]) -> Sequence[Observation]:
+        self.fake.note("named", ids)
+        return OBSERVATIONS[:2]
+
+    async def timeline(
+        self, _principal: Principal, request: TimelineRequest
+    ) -> tuple[Observation, Sequence[Observation]]:
+        self.fake.note("timeline", request)
+        return OBSERVATIONS[1], OBSERVATIONS
 
     async def search(self, _principal: Principal, request: SearchRequest) -> Sequence[Hit]:
         self.fake.note("search", request)

@@ -24,7 +24,7 @@ CALLS: dict[type[Any], tuple[str, ...]] = {
     Ingest: ("record",),
     Sessions: ("start", "get", "end"),
     Context: ("recent",),
-    Observations: ("get", "list", "search", "event", "of_event"),
+    Observations: ("get", "list", "named", "timeline", "search", "event", "of_event"),
     Jobs: ("get", "wait"),
     Projects: ("list", "get", "find_or_create"),
     Health: ("info", "report", "readiness"),

@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from server_beta.domain.jobs import JobStatus
-from server_beta.domain.records import NewSession, ObservationFilter, SearchRequest
+from server_beta.domain.records import NewSession, ObservationFilter, SearchRequest, TimelineRequest
 from server_beta.http.app import build_app
 from server_beta.http.body import MAX_BODY_BYTES
 from tests.server_beta.unit.http_fakes import (
@@ -40,7 +40,15 @@ EVENT: dict[str, object] = {
     "payload": {"a": 1},
 }
 HOOK = "/v1/hooks/claude-code/PostToolUse"
-WRITES = (HOOK, "/v1/events", "/v1/events/batch", "/v1/sessions/start", "/v1/projects", "/v1/search")
+WRITES = (
+    HOOK,
+    "/v1/events",
+    "/v1/events/batch",
+    "/v1/sessions/start",
+    "/v1/projects",
+    "/v1/search",
+    "/v1/observations/batch",
+)
 
 
 @pytest.fixture
@@ -304,6 +312,49 @@ async def test_a_bad_filter_lists_nothing(client: Client, fake: FakeServices, qu
 async def test_an_observation_is_read(client: Client) -> None:
     _, body = await get(client, f"/v1/observations/{OBSERVATIONS[0].id}")
     assert (body["observation"]["id"], body["observation"]["kind"]) == (str(OBSERVATIONS[0].id), "bugfix")
+
+
+async def test_observations_are_read_by_whole_and_short_ids(client: Client, fake: FakeServices) -> None:
+    ids = [str(OBSERVATIONS[0].id), "9F3C21d0", OBSERVATIONS[1].id.hex]
+    status, body = await post(client, "/v1/observations/batch", {"ids": ids})
+    assert (status, [one["title"] for one in body["observations"]]) == (200, ["Fix 0", "Fix 1"])
+    assert fake.asked == [("named", ids)]
+
+
+@pytest.mark.parametrize(
+    ("ids", "paths"),
+    [
+        ([], ["$.ids"]),
+        (["00000000"] * 101, ["$.ids"]),
+        (["00000000", "0000000", 7, "00000000"], ["$.ids[2]"]),
+        (["00000000", "0000000", "zzzzzzzz", "00000000-0000"], ["$.ids[1]", "$.ids[2]", "$.ids[3]"]),
+        ("00000000", ["$.ids"]),
+    ],
+)
+async def test_what_cannot_be_an_id_is_refused(
+    client: Client, fake: FakeServices, ids: object, paths: list[str]
+) -> None:
+    status, problem = await post(client, "/v1/observations/batch", {"ids": ids})
+    assert (status, [issue["path"] for issue in problem["issues"]]) == (400, paths)
+    assert fake.asked == []
+
+
+async def test_a_timeline_names_its_anchor(client: Client, fake: FakeServices) -> None:
+    status, body = await get(client, "/v1/timeline?anchor=9f3c21d0&before=0&after=50")
+    assert (status, body["anchorId"], len(body["observations"])) == (200, str(OBSERVATIONS[1].id), 3)
+    assert (await get(client, f"/v1/timeline?anchor={OBSERVATIONS[0].id}"))[0] == 200
+    assert fake.asked == [
+        ("timeline", TimelineRequest("9f3c21d0", before=0, after=50)),
+        ("timeline", TimelineRequest(str(OBSERVATIONS[0].id), before=5, after=5)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "query", ["", "anchor=", "anchor=x", "anchor=9f3c21d0&before=51", "anchor=9f3c21d0&after=-1", "anchor=9f3c21d0&x=1"]
+)
+async def test_a_bad_timeline_is_refused(client: Client, fake: FakeServices, query: str) -> None:
+    assert (await get(client, f"/v1/timeline?{query}"))[0] == 400
+    assert fake.asked == []
 
 
 async def test_search_passes_every_filter_on(client: Client, fake: FakeServices) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import stat
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +24,10 @@ _NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 def _add(connection: Connection, key: str) -> Project:
     return projects.find_or_create(connection, key, key, _NOW)
+
+
+def _adding(key: str) -> Callable[[Connection], Project]:
+    return lambda connection: _add(connection, key)
 
 
 def _keys(connection: Connection) -> list[str]:
@@ -58,10 +63,7 @@ async def test_pieces_that_wait_together_share_a_commit(store: Database) -> None
 
     first = asyncio.create_task(store.write(hold))
     await eventually(begun.is_set)
-    others = [
-        asyncio.create_task(store.write(lambda connection, number=number: _add(connection, f"p{number}")))
-        for number in range(200)
-    ]
+    others = [asyncio.create_task(store.write(_adding(f"p{number}"))) for number in range(200)]
     await eventually(lambda: store._writer._submissions.qsize() == 200)
     held.set()
     await asyncio.gather(first, *others)
@@ -88,7 +90,7 @@ async def test_a_full_disk_stores_nothing_and_says_unavailable(store: Database) 
     pages = store._writer._raw.execute("PRAGMA page_count").fetchone()[0]
     store._writer._raw.execute(f"PRAGMA max_page_count = {pages + 2}")
     outcomes = await asyncio.gather(
-        *(store.write(lambda connection, number=number: _add(connection, f"{number}" * 3000)) for number in range(9)),
+        *(store.write(_adding(f"{number}" * 3000)) for number in range(9)),
         return_exceptions=True,
     )
     assert any(isinstance(outcome, Unavailable) for outcome in outcomes)
@@ -144,9 +146,7 @@ async def test_a_write_that_nobody_waits_for_any_more_is_not_begun(store: Databa
 
 async def test_what_was_submitted_is_stored_before_the_file_is_closed(path: Path) -> None:
     store = Database.open(path)
-    futures = [
-        store._writer.submit(lambda connection, number=number: _add(connection, f"p{number}")) for number in range(50)
-    ]
+    futures = [store._writer.submit(_adding(f"p{number}")) for number in range(50)]
     store.close()
     assert all(future.done() for future in futures)
     with pytest.raises(Unavailable):
