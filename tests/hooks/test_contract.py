@@ -19,6 +19,7 @@ EVENTS = (
 )  # fmt: skip
 CONTEXT = b'{"hookSpecificOutput":{"hookEventName":"SessionStart","additionalContext":"we fixed it"}}'
 OK = b"HTTP/1.1 200 OK\r\n"
+SEEN = {"hookEventName": "PreToolUse", "additionalContext": "read before"}
 
 
 @pytest.mark.parametrize("event", EVENTS)
@@ -131,8 +132,10 @@ def test_line_separators_of_unicode_stay_inside_the_line(client: HookClient) -> 
 @pytest.mark.parametrize(
     ("event", "answer"),
     [
-        ("PreToolUse", {"hookSpecificOutput": {"hookEventName": "PreToolUse", "permissionDecision": "allow"}}),
-        ("PreToolUse", {"hookSpecificOutput": {"hookEventName": "PreToolUse", "updatedInput": {}}}),
+        ("PreToolUse", {"hookSpecificOutput": {**SEEN, "permissionDecision": "allow"}}),
+        ("PreToolUse", {"hookSpecificOutput": {**SEEN, "updatedInput": {}}}),
+        ("PreToolUse", {"hookSpecificOutput": {**SEEN, "additionalContext": 5}}),
+        ("PreToolUse", {"hookSpecificOutput": SEEN, "decision": "approve"}),
         ("PreToolUse", {"hookSpecificOutput": {"hookEventName": "SessionStart", "additionalContext": "x"}}),
         ("PreToolUse", {"hookSpecificOutput": "x"}),
         ("UserPromptSubmit", {"decision": "block", "reason": "no"}),

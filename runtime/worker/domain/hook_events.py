@@ -167,7 +167,7 @@ def _why_ignored(event_name: str, tool_name: str | None, skip_tools: Iterable[st
 
 
 def _payload(body: Mapping[str, object]) -> dict[str, object]:
-    protected = protect(dict(body))
+    protected = protect(dict(body), MAX_STRING_CHARACTERS)
     if not isinstance(protected, dict):
         raise InvalidInput("A hook's input is one JSON object.")
     return cap_json(protected, MAX_STRING_CHARACTERS, MAX_PAYLOAD_BYTES)

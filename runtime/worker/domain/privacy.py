@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from .redaction import REDACTED, is_secret_member, redact
-from .text import scrub
+from .text import cap, scrub
 
 TAGS = (
     "private",
@@ -22,16 +22,22 @@ TAGS = (
 # Deeper JSON than any client sends; walking it must not exhaust the stack, nor writing it out again.
 MAX_DEPTH = 100
 _TOO_DEEP = "[cut: nested too deeply]"
+_MARGIN = 16 * 1024
 
 
-def protect(value: object) -> object:
-    """Return JSON `value` without private text, secrets or characters that no store accepts; keys included."""
-    return _protected(value, 0)
+def protect(value: object, string_limit: int | None = None) -> object:
+    """Return JSON `value` without private text, secrets or characters that no store accepts; keys included.
+
+    Where a caller will cap strings at `string_limit` anyway, the middle that it drops is not searched for secrets.
+    """
+    return _protected(value, string_limit, 0)
 
 
-def protect_text(text: str) -> str:
+def protect_text(text: str, limit: int | None = None) -> str:
     """Return the text without private passages, secrets or characters that no store accepts."""
-    return redact(cut_tags(scrub(text)))
+    public = cut_tags(scrub(text))
+    # The margin holds every secret that lies across the later cut: it is found whole, and redacted.
+    return redact(public if limit is None else cap(public, limit + _MARGIN))
 
 
 def scrub_json(value: object) -> object:
@@ -70,21 +76,21 @@ def cut_tags(text: str) -> str:
     return "".join(kept)
 
 
-def _protected(value: object, depth: int) -> object:
+def _protected(value: object, limit: int | None, depth: int) -> object:
     if depth > MAX_DEPTH:
         return _TOO_DEEP
     match value:
         case str():
-            return protect_text(value)
+            return protect_text(value, limit)
         case dict():
             return {
-                protect_text(str(key)): REDACTED
+                protect_text(str(key), limit): REDACTED
                 if is_secret_member(str(key), member)
-                else _protected(member, depth + 1)
+                else _protected(member, limit, depth + 1)
                 for key, member in value.items()
             }
         case list() | tuple():
-            return [_protected(member, depth + 1) for member in value]
+            return [_protected(member, limit, depth + 1) for member in value]
         case _:
             return _storable(value)
 
