@@ -43,8 +43,8 @@ def _inspect_file(staged: Stage, packed: Path, name: str, content: bytes) -> Non
         raise BuildError(f"{packed.name} holds a compiled file: {name}")
     if name.endswith(".pth"):
         raise BuildError(f"{packed.name} holds a path file, which the starter does not read: {name}")
-    for private in (str(ROOT), str(staged.folder.parent), str(Path.home())):
-        if len(private) > len("/root") and private.encode() in content:
+    for private in (str(ROOT), sys.prefix, str(staged.folder.parent)):
+        if private.encode() in content:
             raise BuildError(f"{packed.name} holds a path of this machine: {private} in {name}")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from packaging.markers import Marker
 
 import postgres
+from debug_symbols import without_debug_symbols
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
@@ -23,6 +23,8 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 _UNUSED_SUFFIXES = frozenset({".pyc", ".pyi", ".pyx", ".pxd", ".pxi", ".c", ".cpp", ".h", ".hpp", ".a"})
 _UNUSED_NAMES = frozenset({"RECORD", "INSTALLER", "REQUESTED", "WHEEL", "direct_url.json", "py.typed"})
 _UNUSED_FOLDERS = frozenset({"__pycache__", "node_modules", "sboms", "tests"})
+# A third of all files: the world's time zones, twice. croniter brings them for schedules, and ours are in UTC.
+_UNUSED_DATA = frozenset({("pytz", "zoneinfo"), ("tzdata", "zoneinfo")})
 COMPILED_SUFFIXES = frozenset({".so", ".pyd", ".dylib", ".dll"})
 
 
@@ -85,12 +87,14 @@ def _stage_compiled(bundle: Bundle, work: Path, folder: Path) -> Stage:
         return _install(bundle, work / python, python, ["--python-version", python], _needs_python)
 
     with ThreadPoolExecutor() as pool:
-        programs = pool.submit(_install, bundle, work / "postgres", own, [], _needs_no_python)
+        # Programs are the same for every Python; always the first one's wheel, so that the builder's does not matter.
+        first = ["--python-version", PYTHONS[0]]
+        programs = pool.submit(_install, bundle, work / "postgres", PYTHONS[0], first, _needs_no_python)
         found = [python for python, complete in zip(wanted, pool.map(install, wanted), strict=True) if complete]
     if own not in found:
         raise BuildError(f"{bundle.name} has libraries without wheels for Python {own}; use {', '.join(PYTHONS)}.")
     if not programs.result():
-        raise BuildError(f"{postgres.WHEEL} has no wheel for Python {own} here; use {', '.join(PYTHONS)}.")
+        raise BuildError(f"{postgres.WHEEL} has no wheel for {platform.system()} {platform.machine()}.")
     for python in found:
         _merge(work / python, folder)
     for path in postgres.needed(work / "postgres"):
@@ -146,12 +150,20 @@ def _merge(libraries: Path, folder: Path) -> None:
 
 
 def _used(libraries: Path) -> Iterator[Path]:
-    # bin/ holds console scripts, which name the Python of this machine.
     for path in sorted(libraries.rglob("*")):
-        within = path.relative_to(libraries)
-        unused = path.suffix in _UNUSED_SUFFIXES or path.name in _UNUSED_NAMES
-        if path.is_file() and not unused and within.parts[0] != "bin" and _UNUSED_FOLDERS.isdisjoint(within.parts):
+        if path.is_file() and not _is_unused(path.relative_to(libraries)):
             yield path
+
+
+def _is_unused(path: Path) -> bool:
+    return (
+        path.suffix in _UNUSED_SUFFIXES
+        or path.name in _UNUSED_NAMES
+        or not _UNUSED_FOLDERS.isdisjoint(path.parts)
+        or path.parts[:2] in _UNUSED_DATA
+        # Console scripts, which name the Python of this machine.
+        or path.parts[0] == "bin"
+    )
 
 
 def _copy_sources(source: Path, target: Path) -> None:
@@ -161,10 +173,11 @@ def _copy_sources(source: Path, target: Path) -> None:
 
 
 def _add(source: Path, target: Path) -> None:
+    content = without_debug_symbols(source.read_bytes())
     if target.exists():
-        if target.read_bytes() != source.read_bytes():
+        if target.read_bytes() != content:
             raise BuildError(f"{source.name} is not the same for every Python, so they cannot share a bundle: {target}")
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
+    target.write_bytes(content)
     target.chmod(0o755 if source.stat().st_mode & 0o100 else 0o644)

@@ -20,7 +20,11 @@ _FALSE = frozenset({"", "0", "false", "no", "off"})
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that can be configured. Empty strings in the environment count as not set."""
+    """Everything that can be configured. Empty strings in the environment count as not set.
+
+    `context_files` lets a Read be answered with what changed that file before; it is on because the note is a few lines and
+    is left out where nothing did.
+    """
 
     data_dir: Path
     host: str = "127.0.0.1"

@@ -194,6 +194,15 @@ def test_a_body_above_the_limit_is_shrunk_and_not_lost(client: HookClient) -> No
     assert stored["tool_use_id"] == "t1"
 
 
+def test_many_long_strings_are_all_shortened(client: HookClient) -> None:
+    client.run("PostToolUse", {"tool_response": [f"{number}" + "x" * 900_000 + f"{number}" for number in range(8)]})
+    body = Spooled.read(client.spooled()[0]).body
+    assert 2_000_000 < len(body) <= 5 * 1024 * 1024
+    for number, text in enumerate(json.loads(body)["tool_response"]):
+        assert text.startswith(f"{number}x")
+        assert text.endswith(f"x{number}")
+
+
 def test_a_body_of_countless_small_parts_keeps_its_outline(client: HookClient) -> None:
     client.run("PostToolUse", {"tool_response": ["x" * 20] * 300_000, "tool_use_id": "t1", "ok": True, "none": None})
     body = Spooled.read(client.spooled()[0]).body

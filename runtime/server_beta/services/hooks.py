@@ -116,6 +116,10 @@ class Hooks:
         )
         call = _CALLS.get(event.event_type, "none")
         (stored,) = await self._ingest.store(principal, [(new, call)], request_id=request_id)
+        if event.is_private and event.turn_key is not None:
+            # A prompt that was spooled comes after events that were stored before anybody knew.
+            async with self._database.connection() as connection:
+                await events.blank_turn(connection, project.team_id, project.id, session.id, event.turn_key)
         if event.is_session_end:
             async with self._database.connection() as connection:
                 await sessions.end(connection, project.team_id, project.id, session.id)

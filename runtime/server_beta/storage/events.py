@@ -127,6 +127,13 @@ async def turn_is_private(
     return bool(row and row["private"])
 
 
+async def blank_turn(
+    connection: Connection, team_id: TeamId, project_id: ProjectId, session_id: SessionId, turn_key: str
+) -> None:
+    """Keep of a turn's events only that they happened."""
+    await connection.run("events/blank_turn", team_id, project_id, session_id, turn_key)
+
+
 async def queue_uncovered_turns(connection: Connection, idle: timedelta, window: timedelta) -> Sequence[Message]:
     """Queue a batch for every turn that is over and has events that no batch has read."""
     return [records.message(row) for row in await connection.rows("events/uncovered_turns", idle, window)]

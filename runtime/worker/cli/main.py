@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping, Sequence
 
 from ..version import VERSION
 from .client import Address, local_address
 from .command import Command, Context, dispatch
 from .delegate import PREFIX, delegate
-from .doctor import doctor
 from .lifecycle import lifecycle_commands
+from .output import Report
 from .recall import recall_commands
 from .runtime import Runtime
 
@@ -23,9 +24,15 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     commands = (
         *lifecycle_commands(),
         *recall_commands(_address),
-        Command("doctor", "find out what keeps the worker from working", doctor),
+        Command("doctor", "find out what keeps the worker from working", _doctor),
     )
     return dispatch(RUNTIME, commands, argv, env)
+
+
+def _doctor(context: Context, options: argparse.Namespace) -> Report:
+    from .doctor import doctor  # SQLite, which an agent that starts `mcp` should not wait for
+
+    return doctor(context, options)
 
 
 def _address(context: Context) -> Address:

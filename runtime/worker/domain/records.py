@@ -30,7 +30,6 @@ class Session:
     project_id: ProjectId
     external_session_id: str
     project_root: str | None
-    context_owed: bool
     started_at: datetime
 
 

@@ -12,7 +12,7 @@ from ..domain.errors import NotFound
 from .services import Services
 
 SERVICES = web.AppKey("services", Services)
-REQUEST_ID = "request_id"
+REQUEST_ID = web.RequestKey("request_id", str)
 
 
 def answer(body: object, status: int = 200, content_type: str = "application/json") -> web.Response:

@@ -170,7 +170,9 @@ def _replace(
             happened_at=happened_at,
             now=now,
         )
-    observations.supersede(connection, claim.source_type, claim.source_id, named)
+    if observations.supersede(connection, claim.source_type, claim.source_id, named) and not named:
+        # Perhaps the turn turned out to be private.
+        observations.forget_words(connection)
     sessions.mark_generated(connection, claim.session_id, now)
     if claim.source_type is SourceType.EVENT_BATCH:
         jobs.queue(connection, claim.project_id, claim.session_id, SourceType.SESSION_SUMMARY, claim.session_id, now)

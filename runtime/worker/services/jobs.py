@@ -1,4 +1,4 @@
-"""Read jobs."""
+"""Read generation jobs, and say when the next one is due."""
 
 from __future__ import annotations
 

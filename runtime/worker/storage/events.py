@@ -1,4 +1,4 @@
-"""Recorded events."""
+"""Recorded events, read back by turn and by session."""
 
 from __future__ import annotations
 

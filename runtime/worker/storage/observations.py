@@ -16,7 +16,7 @@ from . import records
 from .connection import Connection
 
 _SEPARATOR = "\x1f"
-_AROUND_A_PATH = "\"'`,;:.?!()[]{}<>"
+_AROUND_A_PATH = "\"'`,;?!()[]{}<>"
 
 
 def insert(
@@ -59,6 +59,11 @@ def supersede(connection: Connection, source_type: SourceType, source_id: UUID, 
     """Delete what earlier generations made of a source and this one did not; returns how many."""
     kept = ",".join(("", *map(str, keep), ""))
     return connection.run("observations/supersede", source_type=source_type.value, source_id=source_id, keep=kept)
+
+
+def forget_words(connection: Connection) -> None:
+    """Make sure that no word of a deleted observation is left in the index."""
+    connection.run("observations/compact_words")
 
 
 def get(connection: Connection, observation_id: ObservationId) -> Stored | None:
@@ -142,7 +147,7 @@ def search(connection: Connection, request: SearchRequest) -> Sequence[Hit]:
         "observations/search",
         any_term=any_of(wanted),
         all_terms=all_of(wanted),
-        words=_joined(tuple(word.strip(_AROUND_A_PATH) for word in request.query.split())),
+        words=_joined(tuple(word.strip(_AROUND_A_PATH).rstrip(".:") for word in request.query.split())),
         project_id=request.project_id,
         kinds=_joined(request.kinds),
         since=request.since,

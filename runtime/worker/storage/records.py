@@ -34,7 +34,6 @@ def session(row: sqlite3.Row) -> Session:
         project_id=ProjectId(UUID(row["project_id"])),
         external_session_id=row["external_session_id"],
         project_root=row["project_root"],
-        context_owed=bool(row["context_owed"]),
         started_at=from_milliseconds(row["started_at"]),
     )
 

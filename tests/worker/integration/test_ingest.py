@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.worker.parts import Chain, body, edit, headers, milliseconds, prompt, stop
+from worker.domain.observations import Draft
+from worker.domain.ports import Generated
 
 
 async def test_an_event_is_stored_once(chain: Chain) -> None:
@@ -66,16 +68,20 @@ async def test_events_without_a_prompt_id_make_one_turn(chain: Chain) -> None:
 
 
 async def test_a_private_prompt_blanks_its_whole_turn(chain: Chain) -> None:
-    await chain.take(edit("canary-before.py"))
+    chain.provider.answers = [Generated((Draft("change", "A canary", narrative="canary " * 5000),))]
+    await chain.take(edit("canary-before.py", transcript_path="canary " * 5000))
+    await chain.take(stop("The canary sang."))
+    await chain.work()
+    assert "A canary" in chain.titles()
     await chain.take(prompt("<private>canary</private>"))
     await chain.take(edit("canary-after.py"))
     await chain.take(stop("The canary sings."))
     await chain.work()
-    assert chain.provider.asked == []
-    assert chain.titles() == []
+    assert len(chain.provider.asked) == 1
+    assert "A canary" not in chain.titles()
     assert not [row for row in chain.rows("SELECT payload FROM events") if "canary" in row[0]]
     chain.database.close()
-    assert b"canary" not in chain.path.read_bytes()
+    assert b"canar" not in chain.path.read_bytes()
 
 
 async def test_the_next_turn_of_a_private_one_is_open(chain: Chain) -> None:

@@ -1,3 +1,3 @@
-SELECT id, project_id, external_session_id, project_root, context_owed, started_at
+SELECT id, project_id, external_session_id, project_root, started_at
 FROM sessions
 WHERE id = :id
