@@ -82,7 +82,7 @@ def _tell() -> int:
 _HOW_TO_GO_ON = """
 To use it in Claude Code:
   claude plugin marketplace add ./dist/marketplace
-  claude plugin install claude-mem@claude-mem
+  claude plugin install session-memory@claude-mem
 README.md says how to choose a runtime and how to configure it."""
 
 

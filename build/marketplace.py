@@ -9,7 +9,8 @@ from pathlib import Path
 
 from staging import ROOT
 
-_PLUGIN = "claude-mem"
+# The client reserves plugin names that begin with "claude-"; the marketplace may be called so.
+_PLUGIN = "session-memory"
 
 
 def assemble(bundles: Sequence[Path], target: Path) -> None:

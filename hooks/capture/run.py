@@ -37,7 +37,8 @@ BUDGETS = {
 _RESERVE_SECONDS = 0.06
 _QUESTIONS = ("PreToolUse",)
 _DRAINING_EVENTS = ("SessionStart", "Stop")
-_OWN_TOOLS = ("mcp__plugin_claude-mem_", "mcp__claude-mem__")
+# In `mcp__claude-mem__search`, and in `mcp__plugin_<plugin>_claude-mem__search` when a plugin brings the server.
+_OWN_SERVER = "claude-mem__"
 _STDIN_MAX_BYTES = 64 * 1024 * 1024
 _BODY_MAX_BYTES = 5 * 1024 * 1024
 _CHUNK_BYTES = 256 * 1024
@@ -188,7 +189,8 @@ class _Capture:
         tool = payload.get("tool_name")
         if not isinstance(tool, str):
             return False
-        return tool.startswith(_OWN_TOOLS) or tool in self._settings.words("CLAUDE_MEM_SKIP_TOOLS")
+        is_own = tool.startswith("mcp__") and _OWN_SERVER in tool
+        return is_own or tool in self._settings.words("CLAUDE_MEM_SKIP_TOOLS")
 
     def _is_excluded(self, *folders: str) -> bool:
         globs = self._settings.words("CLAUDE_MEM_EXCLUDED_PROJECTS")

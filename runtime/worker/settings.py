@@ -22,8 +22,8 @@ _FALSE = frozenset({"", "0", "false", "no", "off"})
 class Settings:
     """Everything that can be configured. Empty strings in the environment count as not set.
 
-    `context_files` lets a Read be answered with what changed that file before; it is on because the note is a few lines and
-    is left out where nothing did.
+    `context_files` lets a Read be answered with what changed that file before. It is on: the note is a few lines, and
+    there is none where nothing did.
     """
 
     data_dir: Path

@@ -24,7 +24,7 @@ class Built:
 
     @property
     def plugin(self) -> Path:
-        return self.folder / "marketplace" / "claude-mem"
+        return self.folder / "marketplace" / "session-memory"
 
 
 @pytest.fixture(scope="session")

@@ -140,7 +140,7 @@ def test_all_issues_are_told_at_once(distillery: Distillery) -> None:
         ("Notification", None, ()),
         ("../../x", None, ()),
         ("PreToolUse", "Bash", ()),
-        ("PostToolUse", "mcp__plugin_claude-mem_claude-mem__search", ()),
+        ("PostToolUse", "mcp__plugin_session-memory_claude-mem__search", ()),
         ("PostToolUseFailure", "mcp__claude-mem__search", ()),
         ("PostToolUse", "WebFetch", ("WebFetch", "Glob")),
     ],

@@ -115,7 +115,7 @@ def test_a_missing_bundle_is_said_in_one_sentence(tmp_path: Path) -> None:
 
 
 def test_another_python_is_found_where_this_one_is_too_old(plugin: Plugin, tmp_path: Path) -> None:
-    """The launcher believes to run on 3.9; on PATH are a stub that fails, one that lies, one too old and a good one."""
+    """The launcher believes to run on 3.9; on PATH are one that fails, one that babbles, one too old and a good one."""
     path = tmp_path / "path"
     path.mkdir()
     for name, script in (
@@ -130,7 +130,11 @@ def test_another_python_is_found_where_this_one_is_too_old(plugin: Plugin, tmp_p
     launcher.write_text(launcher.read_text().replace("sys.version_info[:2]\n", "(3, 9)\n", 1))
     answer = json.loads(plugin.run("status", PATH=str(path)).stdout)
     assert answer["python"] == list(sys.version_info[:2])
-    (path / "python3.11").unlink()
+    (path / "python3.11").rename(path / "good")
+    (path / "python3").write_text(f'#!/bin/sh\n[ "$3" = -c ] && echo 3 99 && exit\nexec {path}/good "$@"\n')
+    (path / "python3").chmod(0o755)
+    assert json.loads(plugin.run("status", PATH=str(path)).stdout)["bundle"] == "worker.pyz"
+    (path / "python3").unlink()
     done = plugin.run("status", PATH=str(path))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "claude-mem needs Python 3.11 or newer and found none on PATH; install one as python3.\n"

@@ -245,7 +245,8 @@ def test_exclusion_follows_home_links_worktrees_and_the_models_steps(client: Hoo
     (tmp_path / "link").symlink_to(secret)
     for folder in (secret, tmp_path / "link", tmp_path / "tree"):
         client.run("Stop", {"cwd": "/", "session_id": folder.name}, CLAUDE_PROJECT_DIR=str(folder))
-    client.run("PostToolUse", {"cwd": str(secret / "inner")})
+    for cwd in (secret / "inner", tmp_path / "link" / "inner"):
+        client.run("PostToolUse", {"cwd": str(cwd)})
     assert client.spooled() == []
     client.run("PostToolUse")
     assert len(client.spooled()) == 1
@@ -262,7 +263,7 @@ def test_switched_off_means_off(client: HookClient, name: str, event: str) -> No
 @pytest.mark.parametrize(
     ("tool", "captured"),
     [
-        ("mcp__plugin_claude-mem_claude-mem__search", False),
+        ("mcp__plugin_session-memory_claude-mem__search", False),
         ("mcp__claude-mem__search", False),
         ("TodoWrite", False),
         ("mcp__ide__x", False),

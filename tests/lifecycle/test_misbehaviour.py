@@ -12,6 +12,7 @@ import pytest
 
 from tests.lifecycle.program import Program, read_line
 from tests.support.processes import running_python
+from tests.support.waiting import eventually_sync
 
 
 @contextmanager
@@ -110,3 +111,17 @@ def test_a_server_that_is_ready_but_silent_is_not_called_running(server: Program
         assert answer.exit_code == 1
         assert f"(pid {process.pid}) is running but does not answer" in answer.stderr
         process.kill()
+
+
+def test_a_start_waits_for_a_server_that_is_stopping(server: Program) -> None:
+    with scripted("slow to stop", server.data_dir) as process:
+        process.send_signal(signal.SIGTERM)
+        eventually_sync(lambda: server("status", "--json").data["status"] == "stopping")
+        try:
+            answer = server("start", "--json")
+
+            assert answer.exit_code == 0, answer.stderr
+            assert answer.data["status"] == "ready"
+            assert answer.data["pid"] == server.health()["pid"] != process.pid
+        finally:
+            server("stop")

@@ -102,6 +102,7 @@ def test_a_lock_record_with_another_token_is_not_believed(program: Program) -> N
         program.files.lock.write_text(json.dumps({"pid": foreign.pid, "startToken": "another-boot:1"}))
 
         assert program("stop").exit_code == 1
+        assert program("status", "--json").data["status"] == "down"
 
         assert foreign.poll() is None
 

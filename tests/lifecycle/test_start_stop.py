@@ -58,6 +58,8 @@ def test_the_state_files_tell_who_runs_and_are_private(program: Program) -> None
     for path in (program.files.lock, program.files.pid, program.files.port, program.files.runtime, program.files.log):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
     assert stat.S_IMODE(program.files.log.parent.stat().st_mode) == 0o700
+    everything = [path for path in program.data_dir.rglob("*") if path.is_file()]
+    assert [path for path in everything if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
 
 
 def test_a_second_start_finds_the_first(program: Program) -> None:

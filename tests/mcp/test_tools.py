@@ -189,7 +189,7 @@ def test_one_session_takes_many_calls_of_odd_text(lived: Lived) -> None:
     assert [answer["result"]["isError"] for answer in answers[1:]] == [False] * len(odd)
 
 
-def test_a_runtime_that_was_stopped_is_told_from_one_that_runs(lived: Lived) -> None:
+def test_a_key_that_is_of_no_use_is_told_with_its_place(lived: Lived) -> None:
     key = lived.address.data_dir / lived.address.runtime.key_file
     content = key.read_bytes()
     try:

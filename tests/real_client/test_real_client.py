@@ -62,7 +62,7 @@ def checkout(data_dir: Path) -> Path:
 
 def test_the_marketplace_and_the_plugin_validate(program: Path, data_dir: Path) -> None:
     client = Client(program, data_dir, {})
-    for folder in (MARKETPLACE, MARKETPLACE / "claude-mem"):
+    for folder in (MARKETPLACE, MARKETPLACE / "session-memory"):
         done = client.run("plugin", "validate", "--strict", str(folder))
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -99,7 +99,7 @@ def _with_plugin(program: Path, runtime: str, data_dir: Path) -> Client:
     }
     client = Client(program, data_dir / "home", settings)
     client.home.mkdir()
-    for arguments in (("marketplace", "add", str(MARKETPLACE)), ("install", "claude-mem@claude-mem")):
+    for arguments in (("marketplace", "add", str(MARKETPLACE)), ("install", "session-memory@claude-mem")):
         done = client.run("plugin", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
     return client

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from .identity import ProcessIdentity, is_alive
 
-_RECORD_BYTES = 4096
+_RECORD_BYTES = 512
 _PATIENCE_SECONDS = 2.0
+_UNWRITTEN_SECONDS = 0.5
 _PAUSE_SECONDS = 0.01
 
 
@@ -45,8 +46,9 @@ class Lock:
     def tell(self, *, is_stopping: bool) -> None:
         """Write into the file who holds the lock, and whether it has been asked to stop."""
         record = {"pid": self.owner.pid, "startToken": self.owner.start_token, "stopping": is_stopping}
-        os.ftruncate(self.descriptor, 0)
-        os.pwrite(self.descriptor, json.dumps(record).encode(), 0)
+        # Of one length always, so that one write replaces it and nobody reads half of it.
+        os.pwrite(self.descriptor, json.dumps(record).encode().ljust(_RECORD_BYTES), 0)
+        os.ftruncate(self.descriptor, _RECORD_BYTES)
 
 
 def acquire(path: Path, owner: ProcessIdentity) -> Lock | Held:
@@ -67,13 +69,19 @@ def acquire(path: Path, owner: ProcessIdentity) -> Lock | Held:
 
 
 def look(path: Path) -> Free | Held:
-    """See who holds the lock, without taking it from anyone."""
+    """See who holds the lock, without taking it from anyone; a holder that has just taken it gets time to say so."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return Free()
     try:
-        return Free() if _try(descriptor, fcntl.LOCK_SH) else _held(descriptor)
+        deadline = time.monotonic() + _UNWRITTEN_SECONDS
+        while not _try(descriptor, fcntl.LOCK_SH):
+            held = _held(descriptor)
+            if held.holder is not None or time.monotonic() >= deadline:
+                return held
+            time.sleep(_PAUSE_SECONDS)
+        return Free()
     finally:
         os.close(descriptor)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from . import health, lockfile, state
 from .output import Report
 from .runtime import Runtime
-from .start import answers
 from .state import Running, StateFolder
 
 _NOT_WELL = 1
@@ -22,7 +21,7 @@ def status(runtime: Runtime, folder: StateFolder) -> Report:
     if lock.holder is None:
         return _down(runtime, None, f"{folder.lock} is locked by a process that cannot be identified")
     running = state.read(folder)
-    if running is None or running.process != lock.holder:
+    if lock.is_stopping or running is None or running.process != lock.holder:
         word = "stopping" if lock.is_stopping else "starting"
         data = {"status": word, "runtime": runtime.name, "pid": lock.holder.pid, "port": None}
         return Report(f"{runtime.name} (pid {lock.holder.pid}) is {word}.", data, _NOT_WELL)
@@ -30,7 +29,7 @@ def status(runtime: Runtime, folder: StateFolder) -> Report:
 
 
 def _of_running(runtime: Runtime, running: Running) -> Report:
-    if not answers(running):
+    if not health.answers(running):
         return _down(runtime, running.process.pid, f"pid {running.process.pid} does not answer on {running.url}")
     answer = health.ask_health(state.reachable(running.host), running.port)
     details = {} if answer is None else answer.body

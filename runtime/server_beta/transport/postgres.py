@@ -7,20 +7,18 @@ import contextlib
 import re
 
 import psycopg
-import structlog
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ..domain.errors import QueueUnreachable
 from ..domain.ids import digest
 from ..domain.jobs import Lane
 from .bull import LaneSource, Link
-from .deadline import end, within
+from .deadline import cancel, end, within
 
 _OPEN_SECONDS = 4.0
 # A notification wakes a lane at once; this is for one that was lost with its connection.
 _POLL_SECONDS = 5.0
-_FIRST_REST = 0.05
-_LONGEST_REST = 0.5
+_REST = 0.25
 _LAST_CONNECT = 0.5
 
 # libpq would wait for ever on a host that vanished.
@@ -32,8 +30,6 @@ _DEFAULTS: dict[str, str | int] = {
     "keepalives_count": 2,
     "tcp_user_timeout": 10_000,
 }
-
-log = structlog.get_logger()
 
 
 class PostgresBackend:
@@ -125,19 +121,16 @@ class _Signals:
             await end(listening, self._hang_up)
 
     async def _listen(self) -> None:
-        rest = _FIRST_REST
         while True:
             # The consuming loops report a database that does not answer; here it only costs latency.
             with contextlib.suppress(psycopg.Error, OSError):
                 self._connecting = asyncio.create_task(psycopg.AsyncConnection.connect(self._conninfo, autocommit=True))
                 connection = await asyncio.shield(self._connecting)
-                rest = _FIRST_REST
                 try:
                     await self._dispatch(connection)
                 finally:
                     await connection.close()
-            await asyncio.sleep(rest)
-            rest = min(rest * 2, _LONGEST_REST)
+            await asyncio.sleep(_REST)
 
     async def _dispatch(self, connection: psycopg.AsyncConnection) -> None:
         await connection.execute("LISTEN bullmq_jobs")
@@ -160,8 +153,7 @@ class _Signals:
         # nothing for the minute of its authentication_timeout.
         await asyncio.wait({connecting}, timeout=_LAST_CONNECT)
         if not connecting.done():
-            connecting.cancel()
-            await asyncio.wait({connecting})
+            await cancel(connecting)
         elif connecting.exception() is None:
             await connecting.result().close()
 

@@ -6,19 +6,10 @@ import asyncio
 from urllib.parse import urlsplit
 
 import structlog
+from redis import exceptions
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    BusyLoadingError,
-    ConnectionError,
-    NoPermissionError,
-    RedisError,
-    ResponseError,
-    TimeoutError,
-)
 
 from ..domain.errors import QueueUnreachable
 from ..domain.jobs import Lane
@@ -33,7 +24,7 @@ _OPEN_SECONDS = 4.0
 _PUBLISH_CONNECTIONS = 8
 _CONSUME_CONNECTIONS = 16
 
-_REFUSALS = (AuthenticationError, AuthorizationError, NoPermissionError)
+_REFUSALS = (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError)
 
 log = structlog.get_logger()
 
@@ -42,7 +33,7 @@ class RedisBackend:
     """The Redis that CLAUDE_MEM_REDIS_URL names; all its keys begin with the prefix."""
 
     name = "redis"
-    failures: tuple[type[Exception], ...] = (RedisError, OSError)
+    failures: tuple[type[Exception], ...] = (exceptions.RedisError, OSError)
 
     def __init__(self, url: str, prefix: str) -> None:
         self.warnings: tuple[str, ...] = ()
@@ -90,13 +81,13 @@ class RedisBackend:
                 return
             except _REFUSALS:
                 raise
-            except (BusyLoadingError, ConnectionError, TimeoutError):
+            except (exceptions.BusyLoadingError, exceptions.ConnectionError, exceptions.TimeoutError):
                 await asyncio.sleep(0.1)
 
     async def _check_eviction(self) -> None:
         try:
             policy = str((await self._client.info("memory"))["maxmemory_policy"])
-        except (ResponseError, KeyError):
+        except (exceptions.ResponseError, KeyError):
             # A hosted Redis may keep this to itself.
             return
         if policy == "noeviction":
@@ -118,7 +109,7 @@ def _client(url: str, command_seconds: float, connections: int, retries: int) ->
         protocol=2,
         socket_connect_timeout=_CONNECT_SECONDS,
         socket_timeout=command_seconds,
-        retry=Retry(NoBackoff(), retries, supported_errors=(ConnectionError,)),
+        retry=Retry(NoBackoff(), retries, supported_errors=(exceptions.ConnectionError,)),
     )
     return Redis.from_pool(pool)
 

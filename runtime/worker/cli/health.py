@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .state import Running, reachable
+
 _RUNTIMES = frozenset({"server-beta", "worker"})
 _MAX_BYTES = 1 << 20
 _IDENTITY_SECONDS = 2.0
@@ -39,6 +41,12 @@ def ask_identity(host: str, port: int) -> Speaker | None:
     health = _get(host, port, "/api/health", _IDENTITY_SECONDS)
     pid = health.body.get("pid") if health is not None else None
     return Speaker(runtime, pid if isinstance(pid, int) else None)
+
+
+def answers(running: Running) -> bool:
+    """Tell whether the process that published itself is the one that answers on its port."""
+    speaker = ask_identity(reachable(running.host), running.port)
+    return speaker is not None and speaker.runtime == running.runtime and speaker.pid in {None, running.process.pid}
 
 
 def ask_health(host: str, port: int) -> Answer | None:

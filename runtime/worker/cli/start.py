@@ -64,7 +64,6 @@ def _spawn(runtime: Runtime, folder: StateFolder, env: Mapping[str, str], deadli
             env={**launch.environment(env), "CLAUDE_MEM_DATA_DIR": str(folder.root)},
             pass_fds=(writing,),
             start_new_session=True,
-            umask=0o077,
         )
     finally:
         os.close(log)
@@ -110,11 +109,9 @@ def _await_ready(
     unproved_until = time.monotonic() + _UNPROVED_SECONDS
     answer_until = None
     while True:
-        match lockfile.look(folder.lock):
-            case lockfile.Held(current) if current == holder:
-                pass
-            case lockfile.Held() | lockfile.Free():
-                return None
+        lock = lockfile.look(folder.lock)
+        if isinstance(lock, lockfile.Free) or lock.holder != holder:
+            return None
         now = time.monotonic()
         running = state.read(folder)
         if holder is None:
@@ -122,8 +119,8 @@ def _await_ready(
                 raise StartRefused(
                     f"{folder.lock} is locked by a process that cannot be identified; nothing was started."
                 )
-        elif running is not None and running.process == holder:
-            if answers(running):
+        elif running is not None and running.process == holder and not lock.is_stopping:
+            if health.answers(running):
                 return running
             answer_until = answer_until or now + _SILENT_SECONDS
             if now >= answer_until:
@@ -132,14 +129,9 @@ def _await_ready(
                     "restart it, or look at its logs."
                 )
         elif now >= deadline:
-            raise StartRefused(f"{runtime.name} (pid {holder.pid}) is starting but is not ready; look at {folder.log}.")
+            word = "stopping but has not ended" if lock.is_stopping else "starting but is not ready"
+            raise StartRefused(f"{runtime.name} (pid {holder.pid}) is {word}; look at {folder.log}.")
         time.sleep(_PAUSE_SECONDS)
-
-
-def answers(running: Running) -> bool:
-    """Tell whether the process that published itself is the one that answers on its port."""
-    speaker = health.ask_identity(state.reachable(running.host), running.port)
-    return speaker is not None and speaker.runtime == running.runtime and speaker.pid in {None, running.process.pid}
 
 
 def _same(runtime: Runtime, running: Running) -> str:

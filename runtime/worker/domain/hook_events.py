@@ -30,7 +30,7 @@ STORED_EVENTS = frozenset(
 )
 QUESTIONS = frozenset({"PreToolUse"})
 # Memory must not feed on what memory answered.
-OWN_TOOLS = ("mcp__plugin_claude-mem_", "mcp__claude-mem__")
+_OWN_SERVER = "claude-mem__"
 
 MAX_STRING_CHARACTERS = 64 * 1024
 MAX_PAYLOAD_BYTES = 256 * 1024
@@ -159,11 +159,16 @@ def parse_hook(
 
 
 def _why_ignored(event_name: str, tool_name: str | None, skip_tools: Iterable[str]) -> str | None:
-    if tool_name is not None and (tool_name.startswith(OWN_TOOLS) or tool_name in set(skip_tools)):
+    if tool_name is not None and (_is_own(tool_name) or tool_name in set(skip_tools)):
         return f"the tool {one_line(tool_name, 80)} is not captured"
     if event_name == "PreToolUse" and tool_name != "Read":
         return "only reads ask for what is known"
     return None
+
+
+def _is_own(tool_name: str) -> bool:
+    # `mcp__claude-mem__search`, or `mcp__plugin_<plugin>_claude-mem__search` when a plugin brings the server.
+    return tool_name.startswith("mcp__") and _OWN_SERVER in tool_name
 
 
 def _payload(body: Mapping[str, object]) -> dict[str, object]:

@@ -19,6 +19,8 @@ from redis.asyncio import Redis
 from server_beta.domain.errors import QueueUnreachable, Unavailable
 from server_beta.domain.jobs import Lane, Message
 from server_beta.domain.ports import LaneCounts
+from server_beta.transport import lanes
+from server_beta.transport.bull import Delivery, LaneSource
 from server_beta.transport.bullmq import BullmqTransport
 from tests.server_beta.integration.transport_backends import (
     Backend,
@@ -172,16 +174,26 @@ async def test_consumers_go_on_within_two_seconds_of_the_return(
         await asyncio.gather(*map(goes_on, Lane))
 
 
-async def test_an_outage_is_logged_once_and_its_end_too(wire: Wire, transport: BullmqTransport) -> None:
-    transport.consume(Lane.EVENT, Recorder(), 1)
+async def test_a_long_outage_is_logged_once_and_its_end_is_noticed_at_once(
+    wire: Wire, transport: BullmqTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "_FIRST_REST", 0.4)
+    received, fetch = Recorder(), LaneSource.fetch
+    attempts: list[LaneSource] = []
+
+    async def counted(source: LaneSource) -> Delivery | None:
+        attempts.append(source)
+        return await fetch(source)
+
+    transport.consume(Lane.EVENT, received, 1)
     with structlog.testing.capture_logs() as logs:
         await wire.fail("cut")
-        for _ in range(5):
-            with pytest.raises(Unavailable):
-                await transport.ping()
-        await eventually(lambda: any(entry["action"] == "queue.lost" for entry in logs))
+        monkeypatch.setattr(LaneSource, "fetch", counted)
+        await eventually(lambda: len(attempts) >= 5)
         await wire.mend()
-        await eventually(lambda: any(entry["action"] == "queue.found" for entry in logs))
+        with at_most(2):
+            await publish_when_possible(transport, message := a_message())
+            await eventually(lambda: received.has(message), within=2)
 
     assert [(entry["action"], entry["lane"]) for entry in logs] == [
         ("queue.lost", Lane.EVENT),
@@ -204,8 +216,10 @@ async def test_closing_is_prompt_while_the_backend_is_away(
     with pytest.raises(Unavailable):
         await transport.ping()
 
-    with at_most(grace + 3.5):
+    with structlog.testing.capture_logs() as logs, at_most(grace + 3):
         await transport.close(timedelta(seconds=grace))
+
+    assert "queue.handlers_stuck" not in {entry["action"] for entry in logs}
 
 
 @either_way
