@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from ..domain.checkouts import linked_folder, remote_key
+from ..domain.text import scrub
 
 _SMALL_BYTES = 4096
 _CONFIG_BYTES = 1 << 20
@@ -57,6 +58,6 @@ def _is_there(path: Path) -> bool:
 def _text(path: Path, limit: int) -> str:
     try:
         with path.open("rb", 0) as file:
-            return file.read(limit).decode("utf-8", "replace").strip()
+            return scrub(file.read(limit).decode("utf-8", "replace").strip())  # no path may hold a NUL
     except OSError:
         return ""

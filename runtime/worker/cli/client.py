@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import queue
 import shlex
+import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
@@ -84,10 +86,11 @@ def ask(address: Address, method: str, path: str, body: object = None, query: Qu
     """Send one question and return the JSON object of the answer; raises NoAnswer or Refused."""
     target = f"{address.path}{path}" + (f"?{urlencode(query)}" if query else "")
     outcomes: queue.SimpleQueue[_Answer | Exception] = queue.SimpleQueue()
+    opened: list[socket.socket] = []
 
     def exchange() -> None:
         try:
-            outcomes.put(_exchange(address, method, target, body))
+            outcomes.put(_exchange(address, method, target, body, opened))
         except Exception as error:
             outcomes.put(error)
 
@@ -96,15 +99,16 @@ def ask(address: Address, method: str, path: str, body: object = None, query: Qu
     try:
         outcome = outcomes.get(timeout=CALL_SECONDS)
     except queue.Empty:
-        raise NoAnswer(
-            f"{address.name} did not answer within {CALL_SECONDS:.0f} s; try again, or restart it."
-        ) from None
+        for connection in opened:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        raise NoAnswer(f"{address.name} did not answer within {CALL_SECONDS:g} s; try again, or restart it.") from None
     if isinstance(outcome, Exception):
         raise _unreachable(address, outcome) from outcome
     return _content(address, outcome)
 
 
-def _exchange(address: Address, method: str, target: str, body: object) -> _Answer:
+def _exchange(address: Address, method: str, target: str, body: object, opened: list[socket.socket]) -> _Answer:
     from http.client import HTTPConnection, HTTPSConnection  # slow to import, and a client may never ask anything
 
     kind = HTTPSConnection if address.is_tls else HTTPConnection
@@ -115,6 +119,8 @@ def _exchange(address: Address, method: str, target: str, body: object) -> _Answ
         content = json.dumps(body).encode("ascii")
         headers["Content-Type"] = "application/json"
     try:
+        connection.connect()
+        opened.append(connection.sock)
         connection.request(method, target, content, headers)
         response = connection.getresponse()
         return _Answer(response.status, response.read(_MAX_ANSWER_BYTES))
