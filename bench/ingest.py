@@ -20,7 +20,7 @@ _PAYLOAD = {"text": "x" * 2000}
 
 
 def measure() -> list[Row]:
-    """Post at concurrency 1, 16 and 64, and batches of 500 at concurrency 4. Generation is off: this is about storing."""
+    """Post at concurrency 1, 16 and 64, and batches of 500 at concurrency 4, with generation off."""
     with running(CLAUDE_MEM_GENERATION_DISABLED="1") as server:
         return asyncio.run(_measure(server))
 

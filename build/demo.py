@@ -116,8 +116,7 @@ def _observations(base: str) -> Iterator[dict[str, Any]]:
         if time.monotonic() > deadline:
             raise SystemExit(f"Jobs are left after {_OBSERVE_SECONDS} s; see {SCRATCH / 'data' / 'logs'}.")
         time.sleep(0.05)
-    found: list[dict[str, Any]] = _get(f"{base}/v1/observations?limit=50")["observations"]
-    return reversed(found)
+    yield from reversed(_get(f"{base}/v1/observations?limit=50")["observations"])
 
 
 def _get(url: str) -> Any:

@@ -64,7 +64,8 @@ def _root(copy: str) -> Path:
     asked_for = os.environ.get("SHIV_ROOT")
     if asked_for:
         root = Path(asked_for).absolute()
-        if _can_be_written(root) or (root / copy).is_dir():
+        # Not Path.is_dir, which raises below a folder that nobody may look into.
+        if _can_be_written(root) or os.path.isdir(root / copy):  # noqa: PTH112
             return root
     else:
         for root in _own_roots():

@@ -1,8 +1,8 @@
 """Run `launcher.py <command> [arguments]`: the right bundle with a Python that it can use, in this very process.
 
-`server-start`, `server-status` and every other `server-…` command belong to server-beta.pyz, all else to worker.pyz.
-The bundles know their commands and answer an unknown one by naming them. They also unpack themselves, below the folder
-that this program chooses, and remove there what older builds have left.
+`server-start`, `server-status` and every other `server-…` command belong to server-beta.pyz, `mcp` to the runtime that
+the hooks write to, all else to worker.pyz. The bundles know their commands and answer an unknown one by naming them.
+They also unpack themselves, below the folder that this program chooses, and remove there what older builds have left.
 """
 
 from __future__ import annotations
@@ -17,19 +17,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import NoReturn
 
-    from hooks.capture.settings import data_folder
+    from hooks.capture.settings import Settings, data_folder
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    from capture.settings import data_folder
+    from capture.settings import Settings, data_folder
 
 _USAGE = """\
 claude-mem: long-term memory for coding agents
 
-  claude-mem <command>          the local worker: start, stop, restart, status, search, doctor, mcp, …
+  claude-mem <command>          the local worker: start, stop, restart, status, search, doctor, …
   claude-mem server-<command>   the server-beta runtime: server-start, server-stop, server-status, server-api-key, …
+  claude-mem mcp                serve the memory of the runtime that CLAUDE_MEM_RUNTIME names to an agent
 
 A command that does not exist is answered with the names of those that do."""
 _SERVER_PREFIX = "server-"
+_RUNTIMES = ("worker", "server-beta")
 _OLDEST = (3, 11)
 # server-beta.pyz holds compiled modules for these; a newer Python is the last choice.
 _BUILT_FOR = ((3, 14), (3, 13), (3, 12), (3, 11))
@@ -41,12 +43,22 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> NoReturn:
         print(_USAGE)
         sys.exit(0)
     command, *rest = arguments
-    name = "worker.pyz"
+    runtime = "worker"
     if command.startswith(_SERVER_PREFIX):
-        name, command = "server-beta.pyz", command[len(_SERVER_PREFIX) :]
-    bundle = find_bundle(name, environment)
+        runtime, command = "server-beta", command[len(_SERVER_PREFIX) :]
+    elif command == "mcp":
+        runtime = chosen_runtime(environment)
+    bundle = find_bundle(f"{runtime}.pyz", environment)
     python = find_python(environment)
     os.execve(python, [python, "-I", bundle, command, *rest], {**environment, "SHIV_ROOT": unpack_folder(environment)})
+
+
+def chosen_runtime(environment: Mapping[str, str]) -> str:
+    """Read which runtime the hooks write to."""
+    runtime = Settings(environment).text("CLAUDE_MEM_RUNTIME").lower() or _RUNTIMES[0]
+    if runtime not in _RUNTIMES:
+        sys.exit(f"CLAUDE_MEM_RUNTIME={runtime[:40]} is not known; set it to {' or '.join(_RUNTIMES)}.")
+    return runtime
 
 
 def find_bundle(name: str, environment: Mapping[str, str]) -> str:

@@ -60,7 +60,7 @@ class Interrupts:
         self._waiting = False
 
     def install(self, deadline: Deadline) -> None:
-        """Listen to the client's signals and set the alarm for `deadline`."""
+        """Listen to the client's signals, those held back so far included, and set the alarm for `deadline`."""
         for name in ("SIGTERM", "SIGINT", "SIGHUP"):
             number = getattr(_signal, name, None)
             if number is not None:
@@ -68,6 +68,9 @@ class Interrupts:
         if hasattr(_signal, "setitimer"):
             _signal.signal(_signal.SIGALRM, self._alarm)
             _signal.setitimer(_signal.ITIMER_REAL, deadline.remaining())
+        if hasattr(_signal, "pthread_sigmask"):
+            # Everything: what whoever started the hook has blocked is blocked here too, the alarm for one.
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
     def __enter__(self) -> None:
         self._waiting = True

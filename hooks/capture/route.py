@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 
+from .document import Number, parse_object
 from .folders import read_small
 from .post import Target
 
@@ -18,6 +20,8 @@ _RUNTIMES = {
     WORKER: ("CLAUDE_MEM_WORKER_HOST", ".worker.token"),
     SERVER_BETA: ("CLAUDE_MEM_SERVER_HOST", ".server-beta.key"),
 }
+_START_TIME = 19  # field 22 of /proc/<pid>/stat, counted from the state
+_ENDED = (b"Z", b"X", b"x")
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}
 
 
@@ -56,13 +60,47 @@ def choose_route(settings: Settings) -> Route:
 
 def _local_target(settings: Settings, runtime: str) -> Target | None:
     host_setting, key_file = _RUNTIMES[runtime]
-    port = read_small(os.path.join(settings.data_dir, f".{runtime}.port"), 16)
-    if not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+    published = parse_object(read_small(os.path.join(settings.data_dir, f".{runtime}.pid"))) or {}
+    port = _positive(published.get("port"))
+    if not 0 < port < 65536 or not _is_alive(_positive(published.get("pid")), published.get("startToken")):
         return None
     host = settings.text(host_setting) or "127.0.0.1"
     key = settings.text("CLAUDE_MEM_SERVER_API_KEY") if runtime == SERVER_BETA else ""
     key = key or read_small(os.path.join(settings.data_dir, key_file))
-    return Target(_ANY_ADDRESS.get(host, host), int(port), _secret(key))
+    return Target(_ANY_ADDRESS.get(host, host), port, _secret(key))
+
+
+def _is_alive(pid: int, start_token: object) -> bool:
+    """Whether the very process that published itself still runs: once it is gone its port may be anybody's."""
+    return pid > 0 and (_token_from_proc(pid) == start_token if sys.platform == "linux" else _exists(pid))
+
+
+def _token_from_proc(pid: int) -> str:
+    """Name a process's start as the runtimes do; "" when it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", 0) as stat, open("/proc/sys/kernel/random/boot_id", "rb", 0) as boot:
+            # The second field is the program's name and may hold blanks and brackets.
+            fields = stat.read(2048).rpartition(b")")[2].split()
+            token = b"%s:%s" % (boot.read(64).strip(), fields[_START_TIME])
+    except (OSError, IndexError):
+        return ""
+    return "" if fields[0] in _ENDED else token.decode("ascii", "replace")
+
+
+def _exists(pid: int) -> bool:
+    """Whether any process has this pid; when it began only `ps` could tell, which takes longer than the whole hook."""
+    if sys.platform == "win32":  # where os.kill ends a process, whatever it is told to send
+        return True
+    try:
+        os.kill(pid, 0)
+    except (OSError, OverflowError):
+        return False
+    return True
+
+
+def _positive(value: object) -> int:
+    """Read a whole number above 0; 0 for anything else."""
+    return int(value) if isinstance(value, Number) and len(value) < 19 and value.isascii() and value.isdigit() else 0
 
 
 def _remote_target(url: str, key: str) -> Target | None:

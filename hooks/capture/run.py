@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import islice
 
 from .deadline import Deadline, Interrupted, Interrupts
 from .delivery import BAD_EVENT, FAILED, STORED, Outcome, deliver, printable
@@ -16,9 +17,12 @@ from .settings import Settings, home_folder
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from functools import partial
 
     from .route import Route
     from .session import Session
+else:
+    from _functools import partial  # built in; `functools` takes as long as the whole hook
 
 CAPTURE_SECONDS = 0.25
 BUDGETS = {
@@ -35,6 +39,8 @@ BUDGETS = {
 }
 # What is left of the budget when waiting ends: for a file on the disk and the interpreter's own end.
 _RESERVE_SECONDS = 0.06
+# How long the next piece of an event may take when the time for waiting is over.
+_LAST_WORD_SECONDS = 0.03
 _QUESTIONS = ("PreToolUse",)
 _DRAINING_EVENTS = ("SessionStart", "Stop")
 # In `mcp__claude-mem__search`, and in `mcp__plugin_<plugin>_claude-mem__search` when a plugin brings the server.
@@ -42,6 +48,7 @@ _OWN_SERVER = "claude-mem__"
 _STDIN_MAX_BYTES = 64 * 1024 * 1024
 _BODY_MAX_BYTES = 5 * 1024 * 1024
 _CHUNK_BYTES = 256 * 1024
+_CHUNKS_BETWEEN_LOOKS = 16
 
 
 def run(name: str, environment: Mapping[str, str]) -> None:
@@ -64,21 +71,37 @@ def run(name: str, environment: Mapping[str, str]) -> None:
 
 def _read_stdin(interrupts: Interrupts) -> bytes:
     """Read to the end, or to the deadline: a client that leaves the pipe open may have said all it has to say."""
-    chunks: list[bytes] = []
-    size = 0
     if sys.stdin is None:  # closed: the number 0 may belong to another file by now
         return b""
+    chunks: list[bytes] = []
     try:
         with interrupts:
-            while size <= _STDIN_MAX_BYTES:
-                chunk = os.read(0, _CHUNK_BYTES)
-                if not chunk:
+            # No line of Python stands between reading a chunk and keeping it, so no signal can come between them.
+            reading = iter(partial(os.read, 0, _CHUNK_BYTES), b"")
+            while sum(map(len, chunks)) <= _STDIN_MAX_BYTES:
+                known = len(chunks)
+                chunks.extend(islice(reading, _CHUNKS_BETWEEN_LOOKS))
+                if len(chunks) == known:
                     break
-                chunks.append(chunk)
-                size += len(chunk)
-    except (Interrupted, OSError):
+    except Interrupted:
+        _take_last_words(chunks)
+    except OSError:
         pass
     return b"".join(chunks)
+
+
+def _take_last_words(chunks: list[bytes]) -> None:
+    """Read what was said when it is too late to wait: on a busy machine nothing may have been read yet."""
+    from select import select
+
+    try:
+        while sum(map(len, chunks)) <= _STDIN_MAX_BYTES and select((0,), (), (), _LAST_WORD_SECONDS)[0]:
+            chunk = os.read(0, _CHUNK_BYTES)
+            if not chunk:
+                break
+            chunks.append(chunk)
+    except OSError:
+        return
 
 
 class _Capture:

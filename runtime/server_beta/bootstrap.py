@@ -63,7 +63,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str, i
     """
     write_logs(settings.log_level)
     async with AsyncExitStack() as running:
-        dsn = await running.enter_async_context(_database_url(settings))
+        dsn, keeping = await running.enter_async_context(_postgres(settings))
         await migrate(dsn)
         database = await Database.open(dsn)
         running.push_async_callback(database.close, _POOL_SECONDS)
@@ -76,9 +76,11 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str, i
         host, port = await server.start()
         ready(host, port)
         log.info("ready", action="ready", host=host, port=port, version=VERSION)
-        await stop.wait()
+        failure = await _until(stop, keeping)
         log.info("stopping", action="stopping")
         await server.http.stop(_HTTP_GRACE)
+    if failure is not None:
+        raise failure
     log.info("stopped", action="stopped")
 
 
@@ -107,7 +109,7 @@ class _Server:
         health = Health(
             settings, VERSION, database, transport, provider, self._relay, spool, ledger, clock, CONSUMED_LANES
         )
-        observations, jobs = Observations(database), Jobs(database, signals, clock)
+        observations, jobs = Observations(database), Jobs(database, signals)
         services = Services(access, hooks, ingest, sessions, context, observations, jobs, projects, health)
         self.http = HttpServer(build_app(services, settings))
         self._loops = (
@@ -133,15 +135,32 @@ class _Server:
 
 
 @asynccontextmanager
-async def _database_url(settings: Settings) -> AsyncIterator[str]:
+async def _postgres(settings: Settings) -> AsyncIterator[tuple[str, asyncio.Task[None] | None]]:
+    """Give the DSN, and for an embedded Postgres the task that keeps it alive, which ends when that fails."""
     if settings.database_url is not None:
-        yield settings.database_url
+        yield settings.database_url, None
         return
     engine = EmbeddedPostgres(settings.data_dir)
     try:
-        yield await engine.start()
+        dsn = await engine.start()
+        keeping = asyncio.create_task(engine.keep_alive(), name="keep_alive")
+        try:
+            yield dsn, keeping
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
     finally:
         await engine.stop()
+
+
+async def _until(stop: asyncio.Event, keeping: asyncio.Task[None] | None) -> BaseException | None:
+    """Return when the server is asked to stop, or what has ended its embedded Postgres for good."""
+    asked = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({asked, keeping} if keeping else {asked}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        asked.cancel()
+    return keeping.exception() if keeping is not None and keeping.done() else None
 
 
 def _transport(settings: Settings, dsn: str) -> JobTransport:

@@ -141,8 +141,9 @@ def test_a_prepared_folder_in_the_common_temporary_folder_is_refused(built: Buil
     assert not any(prepared.iterdir())
 
 
-def test_a_root_that_cannot_be_used_is_named_in_one_sentence(built: Built) -> None:
-    done = run(built.worker, "version", environment={"PATH": os.defpath, "SHIV_ROOT": "/dev/null/copies"})
+@pytest.mark.parametrize("folder", ["/dev/null/copies", f"/{'x' * 5000}"], ids=["below a file", "too long"])
+def test_a_root_that_cannot_be_used_is_named_in_one_sentence(built: Built, folder: str) -> None:
+    done = run(built.worker, "version", environment={"PATH": os.defpath, "SHIV_ROOT": folder})
     assert done.returncode == 1
     assert done.stderr == "There is no folder to unpack worker.pyz to: set SHIV_ROOT to one that you can write to.\n"
 

@@ -12,6 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from worker.cli import identity
+from worker.cli.identity import ProcessIdentity
+
 SESSION_ID = "901ebc90-918a-4f98-b816-b7f38ad9db36"
 # Far above any deadline of the hook, far below what a client would call hung.
 PATIENCE_SECONDS = 20
@@ -102,10 +105,14 @@ class HookClient:
         common = {"session_id": SESSION_ID, "cwd": str(self.project), "hook_event_name": event}
         return {**common, **tools, **fields}
 
-    def listen(self, port: int, runtime: str = "worker", key: str = "secret-token") -> None:
-        """Leave the traces of a running local runtime."""
+    def listen(
+        self, port: int, runtime: str = "worker", key: str = "secret-token", process: ProcessIdentity | None = None
+    ) -> None:
+        """Leave the traces of a running local runtime, which is this process unless told otherwise."""
         self.data.mkdir(exist_ok=True)
-        (self.data / f".{runtime}.port").write_text(str(port))
+        owner = process or identity.current()
+        published = {"pid": owner.pid, "port": port, "startedAt": 1, "startToken": owner.start_token}
+        (self.data / f".{runtime}.pid").write_text(json.dumps(published))
         (self.data / (".worker.token" if runtime == "worker" else ".server-beta.key")).write_text(key + "\n")
 
     def spooled(self, runtime: str = "worker") -> list[Path]:

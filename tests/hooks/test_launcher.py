@@ -70,6 +70,31 @@ def test_a_command_goes_to_its_bundle(plugin: Plugin, arguments: list[str], bund
     assert (answer["bundle"], answer["arguments"], answer["isolated"]) == (bundle, passed, 1)
 
 
+@pytest.mark.parametrize(
+    ("setting", "where", "bundle"),
+    [
+        ("", "environment", "worker.pyz"),
+        ("worker", "environment", "worker.pyz"),
+        ("Server-Beta", "environment", "server-beta.pyz"),
+        ("server-beta", "file", "server-beta.pyz"),
+    ],
+)
+def test_mcp_goes_to_the_runtime_that_the_hooks_write_to(plugin: Plugin, setting: str, where: str, bundle: str) -> None:
+    if where == "file":
+        (plugin.root / "data").mkdir()
+        (plugin.root / "data" / "settings.json").write_text(json.dumps({"CLAUDE_MEM_RUNTIME": setting}))
+        setting = ""
+    answer = json.loads(plugin.run("mcp", CLAUDE_MEM_RUNTIME=setting).stdout)
+    assert (answer["bundle"], answer["arguments"]) == (bundle, ["mcp"])
+    assert json.loads(plugin.run("start", CLAUDE_MEM_RUNTIME="server-beta").stdout)["bundle"] == "worker.pyz"
+
+
+def test_mcp_of_an_unknown_runtime_is_one_sentence(plugin: Plugin) -> None:
+    done = plugin.run("mcp", CLAUDE_MEM_RUNTIME="redis")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "CLAUDE_MEM_RUNTIME=redis is not known; set it to worker or server-beta.\n"
+
+
 @pytest.mark.parametrize("command", ["nonsense", "server-nonsense"])
 def test_the_bundles_own_verdict_is_the_exit_code(plugin: Plugin, command: str) -> None:
     assert plugin.run(command).returncode == 2

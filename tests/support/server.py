@@ -8,7 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +52,7 @@ class Server:
             with error:
                 return Answer(error.code, json.load(error))
 
-    def hook(self, event: str, body: dict[str, object], **headers: str) -> Answer:
+    def hook(self, event: str, body: Mapping[str, object], **headers: str) -> Answer:
         """Send a hook event of a project that is named by its key."""
         return self.ask(
             "POST",

@@ -45,7 +45,7 @@ async def make_tenant(database: Database, name: str = "shop") -> Tenant:
     team_id = TeamId(new_id())
     async with database.connection() as connection:
         await tenants.ensure_team(connection, team_id, name)
-        project = await tenants.find_or_create_project(connection, team_id, f"git:example.org/{name}", name)
+        project, _ = await tenants.find_or_create_project(connection, team_id, f"git:example.org/{name}", name)
         session, _ = await sessions.find_or_create(
             connection, team_id, NewSession(project.id, external_session_id="external", platform_source="claude-code")
         )

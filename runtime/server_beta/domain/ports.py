@@ -72,7 +72,10 @@ class Provider(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LaneCounts:
-    """How many messages a lane holds on the transport, by state."""
+    """How many messages a lane holds on the transport, by state.
+
+    `stalled` is how many this process has put back, since it began to consume, because their consumer went silent.
+    """
 
     lane: Lane
     waiting: int = 0

@@ -7,7 +7,10 @@ import contextlib
 import os
 import subprocess
 import time
+from collections import deque
 from pathlib import Path
+
+import structlog
 
 from ..domain.errors import EngineFailed
 from .accounts import Account, server_account
@@ -27,6 +30,13 @@ _START_SECONDS = 90.0
 # How long the children of a killed server may take to end, and how often the log's size is looked at.
 _ORPHAN_SECONDS = 15.0
 _LOG_SECONDS = 60.0
+
+# How often a server that ends by itself (the system's memory ran out, somebody killed it) is started again.
+_LOOK_SECONDS = 0.25
+_MOST_RESTARTS = 5
+_RESTART_WINDOW_SECONDS = 600.0
+
+_journal = structlog.get_logger()
 
 
 class EmbeddedPostgres:
@@ -80,6 +90,23 @@ class EmbeddedPostgres:
         if self._log is not None:
             self._log.close()
             self._log = None
+
+    async def keep_alive(self) -> None:
+        """Start the server again, under the same DSN, whenever it ends; raises EngineFailed when it cannot."""
+        restarts: deque[float] = deque(maxlen=_MOST_RESTARTS)
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if self.is_alive():
+                continue
+            now = time.monotonic()
+            if len(restarts) == _MOST_RESTARTS and now - restarts[0] < _RESTART_WINDOW_SECONDS:
+                raise EngineFailed(
+                    f"The embedded Postgres ended {_MOST_RESTARTS + 1} times within ten minutes; "
+                    f"see {self._home / 'postgres.log'}."
+                )
+            restarts.append(now)
+            _journal.error("the embedded Postgres ended; starting it again", action="engine_restarted")
+            await self.start()
 
     def is_alive(self) -> bool:
         """Whether the server process runs."""

@@ -59,8 +59,13 @@ class Access:
             stored = await keys.by_hash(connection, key_hash)
         if stored is None or not self._is_usable(stored):
             raise Forbidden
+        try:
+            scopes = parse_scopes(stored.scopes)
+        except ValueError as error:
+            # A scope of a later version, which may share this database.
+            raise Forbidden from error
         self._used.add(stored.id)
-        return Principal(stored.team_id, stored.project_id, stored.id, parse_scopes(stored.scopes))
+        return Principal(stored.team_id, stored.project_id, stored.id, scopes)
 
     def _is_usable(self, key: ApiKey) -> bool:
         return key.revoked_at is None and (key.expires_at is None or key.expires_at > self._clock.now())

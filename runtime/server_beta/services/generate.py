@@ -70,6 +70,13 @@ class Generate:
         heartbeat = asyncio.create_task(self._keep(claim))
         try:
             await self._work(claim)
+        except Unavailable:
+            raise
+        except Exception as error:
+            # What the store refuses now it refuses again: said in the row, and tried no more often than anything else.
+            kind = type(error).__name__
+            log.error("a job failed unexpectedly", action="job_failed", job_id=str(claim.job_id), error=kind)
+            await self._give_back(claim, f"storing failed with {kind}", _backoff(claim.attempt))
         except asyncio.CancelledError:
             # This process stops: the next one takes the job at once instead of after the lease.
             with suppress(Unavailable, TimeoutError):
@@ -105,6 +112,11 @@ class Generate:
                 turn, is_private = await events.of_turn(
                     connection, claim.team_id, claim.project_id, claim.session_id, claim.turn_key
                 )
+                if is_private:
+                    # An event that was stored in the same moment as the private prompt was not yet known to be private.
+                    await events.blank_turn(
+                        connection, claim.team_id, claim.project_id, claim.session_id, claim.turn_key
+                    )
                 return self._input(turn, root, derived_id("turn", claim.session_id, claim.turn_key), is_private)
             whole = await events.of_session(connection, claim.team_id, claim.project_id, claim.session_id)
             return self._input(whole, root, claim.session_id, is_private=False)
@@ -117,7 +129,9 @@ class Generate:
         return self._input((recorded,), None, event.id, bool(event.metadata.get("private")))
 
     def _input(self, recorded: Sequence[Recorded], root: str | None, source_id: UUID, is_private: bool) -> _Input:
-        last = recorded[-1].occurred_at if recorded else self.clock.now()
+        now = self.clock.now()
+        # What a client dates into the future would be the newest of all for ever.
+        last = min(recorded[-1].occurred_at, now) if recorded else now
         return _Input(Material(tuple(recorded), root), source_id, last, is_private)
 
     async def _ask(self, claim: Claim, source: _Input) -> Outcome:
@@ -137,10 +151,14 @@ class Generate:
     async def _store(self, claim: Claim, source: _Input, drafts: tuple[Draft, ...]) -> None:
         summary: Message | None = None
         async with self.database.transaction() as connection:
+            if claim.session_id is not None:
+                # Two batches of a turn may be worked on at once; one of them has to see what the other has stored.
+                await sessions.lock(connection, claim.team_id, claim.project_id, claim.session_id)
             if not await jobs.complete(connection, claim, source.covered_events):
                 log.info("dropped a late answer", action="claim_lost", job_id=str(claim.job_id))
                 return
-            await self._store_drafts(connection, claim, source, drafts)
+            if not await jobs.is_outdone(connection, claim, source.covered_events):
+                await self._store_drafts(connection, claim, source, drafts)
             if claim.session_id is not None and claim.source_type is not SourceType.AGENT_EVENT:
                 await sessions.mark_generated(connection, claim.team_id, claim.project_id, claim.session_id)
             if claim.source_type is SourceType.EVENT_BATCH and claim.session_id is not None:
@@ -194,9 +212,11 @@ class Generate:
     async def _keep(self, claim: Claim) -> None:
         while True:
             await asyncio.sleep(self.lease.total_seconds() / 3)
-            async with self.database.connection() as connection:
-                if not await jobs.heartbeat(connection, claim, self.lease):
-                    return
+            # A database that is away for a moment is back before the lease ends.
+            with suppress(Unavailable):
+                async with self.database.connection() as connection:
+                    if not await jobs.heartbeat(connection, claim, self.lease):
+                        return
 
 
 def _backoff(attempt: int) -> timedelta:

@@ -73,8 +73,10 @@ class GroupCommit:
             return
         told: set[str] = set()
         for submission in group:
+            # Also for one whose caller has gone: what it stored is new to nobody who comes after it.
+            written = [_first_only(answers, write, told) for write in submission.writes]
             if not submission.done.done():
-                submission.done.set_result([_first_only(answers, write, told) for write in submission.writes])
+                submission.done.set_result(written)
 
     async def _write(self, writes: Sequence[Write]) -> dict[str, Written]:
         async with self._database.connection() as connection:

@@ -59,8 +59,12 @@ class Health:
 
     async def report(self) -> HealthReport:
         """Say how the server fares: `ok` only when every dependency answers and generation works."""
-        schema_version, lanes, queue, stored = await asyncio.gather(
-            self._schema_version(), self.transport.counts(), self._queue_status(), self._stored()
+        schema_version, lanes, queue, stored, spool = await asyncio.gather(
+            self._schema_version(),
+            self.transport.counts(),
+            self._queue_status(),
+            self._stored(),
+            asyncio.to_thread(self.spool.state),
         )
         postgres = "connected" if schema_version is not None else "unavailable"
         ok = schema_version is not None and queue == "connected"
@@ -91,7 +95,7 @@ class Health:
                 },
                 "jobs": stored["jobs"],
                 "eventsToday": stored["eventsToday"],
-                "spool": self.spool.state(),
+                "spool": spool,
                 "spend": {"todayTokens": 0, "dailyBudget": None},
             },
         )

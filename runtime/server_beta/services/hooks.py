@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -33,10 +34,12 @@ _CALLS: Mapping[str, Call] = {
     "PostCompact": "close",
     "SessionEnd": "end",
 }
+# The one turn of a session whose client does not say which prompt an event belongs to.
+_UNNAMED_TURN = ""
 # What is kept of an event in a private turn: that it happened.
 _KEPT_OF_PRIVATE = ("hook_event_name", "session_id", "prompt_id")
 # A session that starts right after another ended waits this long for what is still being generated from that one.
-_SETTLE = timedelta(milliseconds=600)
+_SETTLE_SECONDS = 0.6
 _SETTLE_STEP_SECONDS = 0.02
 _STILL_FRESH = timedelta(seconds=5)
 
@@ -98,12 +101,14 @@ class Hooks:
     async def _store(
         self, principal: Principal, project: Project, session: Session, event: HookEvent, request_id: str | None
     ) -> bool:
-        is_private = await self._is_private(project, session, event)
+        turn_key = _turn_key(event)
+        is_private = await self._is_private(project, session, event, turn_key)
         payload = {name: event.payload[name] for name in _KEPT_OF_PRIVATE if name in event.payload}
         new = NewEvent(
             project_id=project.id,
             event_type=event.event_type,
-            occurred_at=event.occurred_at,
+            # A clock that goes wrong on the client's side must not put an event behind everything that is yet to come.
+            occurred_at=min(event.occurred_at, self._clock.now()),
             payload=payload if is_private else event.payload,
             source_type="hook",
             source_adapter=PLATFORM,
@@ -111,15 +116,15 @@ class Hooks:
             source_event_id=str(event.event_id),
             session_id=session.id,
             content_session_id=event.session_external_id,
-            turn_key=event.turn_key,
+            turn_key=turn_key,
             metadata={"private": True} if is_private else {},
         )
         call = _CALLS.get(event.event_type, "none")
         (stored,) = await self._ingest.store(principal, [(new, call)], request_id=request_id)
-        if event.is_private and event.turn_key is not None:
+        if event.is_private and turn_key is not None:
             # A prompt that was spooled comes after events that were stored before anybody knew.
             async with self._database.connection() as connection:
-                await events.blank_turn(connection, project.team_id, project.id, session.id, event.turn_key)
+                await events.blank_turn(connection, project.team_id, project.id, session.id, turn_key)
         if event.is_session_end:
             async with self._database.connection() as connection:
                 await sessions.end(connection, project.team_id, project.id, session.id)
@@ -149,27 +154,26 @@ class Hooks:
         return _context("PreToolUse", await self._context.about_file(project.team_id, project.id, path))
 
     async def _settle(self, project: Project) -> None:
-        deadline = self._clock.now() + _SETTLE
-        while self._clock.now() < deadline:
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while time.monotonic() < deadline:
             async with self._database.connection() as connection:
                 if await jobs.open_of_project(connection, project.team_id, project.id, _STILL_FRESH) is None:
                     return
             await asyncio.sleep(_SETTLE_STEP_SECONDS)
 
-    async def _is_private(self, project: Project, session: Session, event: HookEvent) -> bool:
-        if event.turn_key is None:
+    async def _is_private(self, project: Project, session: Session, event: HookEvent, turn_key: str | None) -> bool:
+        if turn_key is None:
             return event.is_private
-        key = (session.id, event.turn_key)
-        if event.is_private:
+        key = (session.id, turn_key)
+        if event.is_private or self._private_turns.get(key):
             self._private_turns.put(key, value=True)
             return True
-        if (known := self._private_turns.get(key)) is None:
-            async with self._database.connection() as connection:
-                known = await events.turn_is_private(
-                    connection, project.team_id, project.id, session.id, event.turn_key
-                )
-            self._private_turns.put(key, known)
-        return known
+        # That a turn is public is never remembered: its prompt may come late, or to another server.
+        async with self._database.connection() as connection:
+            is_private = await events.turn_is_private(connection, project.team_id, project.id, session.id, turn_key)
+        if is_private:
+            self._private_turns.put(key, value=True)
+        return is_private
 
     async def _project(self, principal: Principal, event: HookEvent, request_id: str | None) -> Project:
         key = (principal.team_id, event.project.key)
@@ -205,6 +209,10 @@ class Hooks:
     def _forget(self) -> None:
         self._projects.clear()
         self._sessions.clear()
+
+
+def _turn_key(event: HookEvent) -> str | None:
+    return _UNNAMED_TURN if event.turn_key is None and event.event_type != "SessionStart" else event.turn_key
 
 
 def _context(event_name: str, text: str) -> dict[str, object]:

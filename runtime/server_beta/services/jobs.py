@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 
 from ..domain.errors import NotFound
 from ..domain.ids import JobId
-from ..domain.ports import Clock
 from ..domain.principals import Principal, Scope
 from ..domain.records import Job
 from ..storage import jobs
@@ -24,7 +24,6 @@ class Jobs:
 
     database: Database
     signals: Signals
-    clock: Clock
 
     async def get(self, principal: Principal, job_id: JobId) -> Job:
         """Return one job; raises NotFound when the caller does not see it."""
@@ -33,10 +32,10 @@ class Jobs:
 
     async def wait(self, principal: Principal, job_id: JobId, at_most: timedelta) -> Job:
         """Return the job once it is over, or as it stands when the time is."""
-        deadline = self.clock.now() + at_most
+        deadline = time.monotonic() + at_most.total_seconds()
         while True:
             job = await self._visible(principal, job_id)
-            left = deadline - self.clock.now()
+            left = timedelta(seconds=deadline - time.monotonic())
             if job.status.is_terminal or left <= timedelta():
                 return job
             await self.signals.wait(job_id, min(left, _LOOK_AGAIN))

@@ -53,7 +53,10 @@ class Projects:
         if Scope.PROJECTS_WRITE not in principal.scopes and Scope.ADMIN not in principal.scopes:
             raise Forbidden
         async with self.database.transaction() as connection:
-            project = await tenants.find_or_create_project(connection, principal.team_id, key, name)
+            project, is_new = await tenants.find_or_create_project(connection, principal.team_id, key, name)
+            if not is_new:
+                # Another caller was faster.
+                return project, False
             await audit.record(
                 connection,
                 principal.team_id,

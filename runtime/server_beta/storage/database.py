@@ -25,6 +25,8 @@ UNREACHABLE = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
 )
+# The server gave up a transaction of ours so that another one could go on; done again, it goes through.
+_GIVEN_UP = asyncpg.exceptions.TransactionRollbackError
 _CONNECT_SECONDS = 5.0
 _ACQUIRE_SECONDS = 2.0
 
@@ -80,7 +82,7 @@ class Database:
         try:
             async with self._pool.acquire(timeout=_ACQUIRE_SECONDS) as connection:
                 yield Connection(connection)
-        except UNREACHABLE as error:
+        except (*UNREACHABLE, _GIVEN_UP) as error:
             raise Unavailable from error
 
     @asynccontextmanager
@@ -89,7 +91,7 @@ class Database:
         try:
             async with self._pool.acquire(timeout=_ACQUIRE_SECONDS) as connection, connection.transaction():
                 yield Connection(connection)
-        except UNREACHABLE as error:
+        except (*UNREACHABLE, _GIVEN_UP) as error:
             raise Unavailable from error
 
     async def close(self, seconds: float) -> None:

@@ -49,6 +49,14 @@ async def complete(connection: Connection, claim: Claim, covered_events: int) ->
     return await connection.row("jobs/complete", *_fence(claim), covered_events) is not None
 
 
+async def is_outdone(connection: Connection, claim: Claim, covered_events: int) -> bool:
+    """Whether another batch of the same turn, which had read more events than these, is done already."""
+    row = await connection.row(
+        "jobs/is_outdone", claim.team_id, claim.project_id, claim.session_id, claim.turn_key, covered_events
+    )
+    return row is not None
+
+
 async def retry_or_fail(connection: Connection, claim: Claim, wait: timedelta | None, reason: str) -> JobStatus | None:
     """Schedule another attempt, or fail the job when `wait` is None or none is left; None when the claim is lost."""
     row = await connection.row("jobs/retry_or_fail", *_fence(claim), wait, reason)

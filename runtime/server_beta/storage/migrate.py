@@ -60,6 +60,8 @@ async def migrate(dsn: str, wanted: tuple[Migration, ...] | None = None) -> int:
         await connection.execute("SET client_min_messages = warning")
         await connection.execute(_LEDGER)
         await _apply(connection, wanted)
+    except UNREACHABLE as error:
+        raise DatabaseUnreachable("The database stopped answering during a migration; start again.") from error
     except asyncpg.PostgresError as error:
         raise SchemaRefused(f"The database refused a migration ({type(error).__name__}).") from error
     finally:

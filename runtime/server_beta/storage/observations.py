@@ -13,6 +13,9 @@ from ..domain.records import Hit, ObservationFilter, SearchRequest
 from . import records
 from .database import Connection
 
+# An entry of the index on files holds 2.7 kB.
+_MOST_PATH_BYTES = 2_500
+
 
 async def upsert(
     connection: Connection,
@@ -37,8 +40,8 @@ async def upsert(
         draft.narrative,
         list(draft.facts),
         list(draft.concepts),
-        list(draft.files_read),
-        list(draft.files_modified),
+        _indexable(draft.files_read),
+        _indexable(draft.files_modified),
         draft.metadata,
         content_of(draft),
         generation_key,
@@ -156,3 +159,7 @@ async def search(connection: Connection, team_id: TeamId, request: SearchRequest
         list(request.files) if request.files is not None else None,
     )
     return [Hit(records.observation(row), float(row["score"]), row["snippet"]) for row in rows]
+
+
+def _indexable(paths: Collection[str]) -> list[str]:
+    return [path for path in paths if len(path.encode()) <= _MOST_PATH_BYTES]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
+import asyncpg
+
+from ..domain.errors import NotFound
 from ..domain.ids import ProjectId, SessionId, TeamId, new_id
 from ..domain.records import NewSession, Session
 from . import records
@@ -9,21 +14,27 @@ from .database import Connection
 
 
 async def find_or_create(connection: Connection, team_id: TeamId, new: NewSession) -> tuple[Session, bool]:
-    """Return the session of (project, platform, external id), and whether it was made now."""
+    """Return the session of (project, platform, external id), and whether it was made now.
+
+    Raises NotFound when the project was deleted meanwhile.
+    """
     session_id = new_id()
-    row = await connection.row(
-        "sessions/find_or_create",
-        session_id,
-        new.project_id,
-        team_id,
-        new.external_session_id,
-        new.content_session_id,
-        new.agent_id,
-        new.agent_type,
-        new.platform_source,
-        new.project_root,
-        new.metadata or {},
-    )
+    try:
+        row = await connection.row(
+            "sessions/find_or_create",
+            session_id,
+            new.project_id,
+            team_id,
+            new.external_session_id,
+            new.content_session_id,
+            new.agent_id,
+            new.agent_type,
+            new.platform_source,
+            new.project_root,
+            new.metadata or {},
+        )
+    except asyncpg.ForeignKeyViolationError as error:
+        raise NotFound("The project of this session was deleted.") from error
     assert row is not None
     return records.session(row), row["id"] == session_id
 
@@ -61,3 +72,8 @@ async def settle_context(connection: Connection, team_id: TeamId, project_id: Pr
 async def mark_generated(connection: Connection, team_id: TeamId, project_id: ProjectId, session_id: SessionId) -> None:
     """Note that something was generated from a session just now."""
     await connection.run("sessions/mark_generated", team_id, project_id, session_id)
+
+
+async def lock(connection: Connection, team_id: TeamId, project_id: ProjectId, session_id: UUID) -> None:
+    """Let nobody else store what was learned from this session until the transaction ends."""
+    await connection.run("sessions/lock", team_id, project_id, session_id)

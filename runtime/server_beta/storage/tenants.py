@@ -15,11 +15,12 @@ async def ensure_team(connection: Connection, team_id: TeamId, name: str) -> Non
     await connection.run("tenants/ensure_team", team_id, name)
 
 
-async def find_or_create_project(connection: Connection, team_id: TeamId, key: str, name: str) -> Project:
-    """Return the team's project of that key, made now if there was none."""
-    row = await connection.row("tenants/find_or_create_project", new_id(), team_id, key, name)
+async def find_or_create_project(connection: Connection, team_id: TeamId, key: str, name: str) -> tuple[Project, bool]:
+    """Return the team's project of that key, and whether it was made now."""
+    project_id = new_id()
+    row = await connection.row("tenants/find_or_create_project", project_id, team_id, key, name)
     assert row is not None
-    return records.project(row)
+    return records.project(row), row["id"] == project_id
 
 
 async def project_by_key(connection: Connection, team_id: TeamId, key: str) -> Project | None:

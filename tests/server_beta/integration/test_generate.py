@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
+from server_beta.domain.errors import Unavailable
 from server_beta.domain.ids import TeamId, new_id
 from server_beta.domain.jobs import Message, SourceType
 from server_beta.domain.observations import Draft
@@ -25,8 +30,9 @@ from server_beta.storage.database import Database
 from server_beta.storage.events import Call
 from tests.support.counting import count, run_sql
 from tests.support.providers import ScriptedProvider
-from tests.support.tenants import Tenant
+from tests.support.tenants import BEGINNING, Tenant
 from tests.support.transports import HeldTransport
+from tests.support.waiting import eventually
 
 
 @dataclass(slots=True)
@@ -316,3 +322,132 @@ async def test_deleting_a_session_a_project_and_a_team_leaves_nothing(chain: Cha
     await run_sql(chain.store, "DELETE FROM projects WHERE id = $1", tenant.project.id)
     await run_sql(chain.store, "DELETE FROM teams WHERE id = $1", tenant.principal.team_id)
     assert await count(chain.store, "teams") == 0
+
+
+async def test_a_batch_that_read_less_does_not_replace_what_a_later_one_made(chain: Chain) -> None:
+    batch = await chain.turn("PostToolUse", "Stop")
+    slow, quick = ScriptedProvider(_titled("less")), ScriptedProvider(_titled("more"))
+    slow.may_go_on.clear()
+    late = asyncio.create_task(chain.generate(slow).run(batch))
+    await slow.entered.wait()
+    await chain.put(5, "PostToolUse", "content")
+    await chain.generate(quick).run(await chain.waiting(SourceType.EVENT_BATCH))
+    slow.may_go_on.set()
+    await late
+    assert await chain.titles() == ["more"]
+    assert await chain.status(batch) == "completed"
+
+
+async def test_batches_of_a_turn_that_are_stored_at_once_leave_one_result(
+    chain: Chain, database: str, tenant: Tenant
+) -> None:
+    first = await chain.turn("PostToolUse", "Stop")
+    one, other = ScriptedProvider(_titled("one")), ScriptedProvider(_titled("other"))
+    one.may_go_on.clear()
+    other.may_go_on.clear()
+    working = [asyncio.create_task(chain.generate(one).run(first))]
+    await one.entered.wait()
+    await chain.put(5, "PostToolUse", "content")
+    working.append(asyncio.create_task(chain.generate(other).run(await chain.waiting(SourceType.EVENT_BATCH))))
+    await other.entered.wait()
+    async with _session_held(database, tenant):
+        one.may_go_on.set()
+        other.may_go_on.set()
+        await eventually(lambda: _waits_for_locks(chain, 2))
+    await asyncio.gather(*working)
+    assert await chain.titles() == ["other"]
+
+
+async def test_a_session_can_be_deleted_while_its_turn_is_stored(chain: Chain, database: str, tenant: Tenant) -> None:
+    batch = await chain.turn("PostToolUse", "Stop")
+    provider = ScriptedProvider(_titled("late"))
+    provider.may_go_on.clear()
+    working = asyncio.create_task(chain.generate(provider).run(batch))
+    await provider.entered.wait()
+    async with _session_held(database, tenant) as connection:
+        provider.may_go_on.set()
+        await eventually(lambda: _waits_for_locks(chain, 1))
+        await connection.execute("DELETE FROM server_sessions WHERE id = $1", tenant.session_id)
+    await working
+    assert await chain.titles() == []
+    assert await count(chain.store, "observation_generation_jobs") == 0
+
+
+@asynccontextmanager
+async def _session_held(database: str, tenant: Tenant) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    connection = await asyncpg.connect(database)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT FROM server_sessions WHERE id = $1 FOR UPDATE", tenant.session_id)
+            yield connection
+    finally:
+        await connection.close()
+
+
+async def _waits_for_locks(chain: Chain, how_many: int) -> bool:
+    rows = await run_sql(
+        chain.store,
+        "SELECT count(*) AS waiting FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    )
+    return rows[0]["waiting"] == how_many
+
+
+async def test_what_the_store_refuses_is_tried_three_times_and_said(chain: Chain) -> None:
+    batch = await chain.turn("Stop")
+    provider = ScriptedProvider(_titled("no\0text"))
+    for _ in range(5):
+        await run_sql(chain.store, "UPDATE observation_generation_jobs SET next_attempt_at = now()")
+        await chain.generate(provider).run(batch)
+    assert len(provider.asked) == 3
+    assert await chain.status(batch) == "failed"
+    (row,) = await run_sql(chain.store, "SELECT last_error FROM observation_generation_jobs")
+    assert str(row["last_error"]).startswith("storing failed with ")
+
+
+async def test_a_claim_outlives_a_database_that_is_away_for_a_moment(chain: Chain, database: str) -> None:
+    batch = await chain.turn("Stop")
+    narrow = await Database.open(database, most_connections=1)
+    slow = ScriptedProvider(_titled("slow"))
+    slow.may_go_on.clear()
+    generate = replace(chain.generate(slow, lease=timedelta(milliseconds=300)), database=narrow)
+    working = asyncio.create_task(generate.run(batch))
+    await slow.entered.wait()
+    try:
+        async with narrow.connection():
+            with pytest.raises(Unavailable):
+                async with narrow.connection():
+                    pass
+            (before,) = await run_sql(chain.store, "SELECT locked_until FROM observation_generation_jobs")
+        await _later_lease(chain, before["locked_until"])
+        slow.may_go_on.set()
+        await working
+    finally:
+        await narrow.close(5)
+    assert await chain.titles() == ["slow"]
+
+
+async def test_what_slipped_into_a_private_turn_is_blanked(chain: Chain) -> None:
+    batch = await chain.turn("UserPromptSubmit", "PostToolUse", "Stop")
+    await run_sql(
+        chain.store, "UPDATE agent_events SET metadata = '{\"private\": true}' WHERE event_type = 'UserPromptSubmit'"
+    )
+    await chain.generate(ScriptedProvider()).run(batch)
+    assert await count(chain.store, "agent_events", "payload ? 'tool_name'") == 0
+
+
+async def test_an_event_dated_into_the_future_is_not_the_newest_for_ever(chain: Chain) -> None:
+    far = replace(chain.tenant.event(1, name="Stop"), occurred_at=BEGINNING + timedelta(days=36_500))
+    await chain.ingest.store(chain.tenant.principal, [(far, "close")], request_id=None)
+    await chain.generate(ScriptedProvider(_titled("far"))).run(await chain.waiting(SourceType.EVENT_BATCH))
+    assert await count(chain.store, "observations", "created_at <= now()") == 1
+
+
+async def test_a_path_that_no_index_holds_is_left_out(chain: Chain) -> None:
+    long = "/" + "".join(secrets.token_hex(64) for _ in range(32))
+    batch = await chain.turn("Stop")
+    provider = ScriptedProvider(Generated((Draft("change", "x", files_modified=("a.py", long)),)))
+    await chain.generate(provider).run(batch)
+    assert await chain.status(batch) == "completed"
+    (row,) = await run_sql(chain.store, "SELECT files_modified FROM observations")
+    assert row["files_modified"] == ["a.py"]

@@ -168,8 +168,31 @@ async def test_the_end_of_a_session_closes_only_a_turn_without_a_batch(
     await _finish(store)
     (ended,) = await _store(ingest, tenant, (tenant.event(2, name="SessionEnd"), "end"))
     assert ended.job is None
-    (other,) = await _store(ingest, tenant, (tenant.event(3, name="SessionEnd", turn="turn-2"), "end"))
+    await _store(ingest, tenant, (tenant.event(3, turn="turn-2"), "content"))
+    (other,) = await _store(ingest, tenant, (tenant.event(4, name="SessionEnd", turn="turn-2"), "end"))
     assert other.job is not None
+
+
+async def test_the_end_of_a_session_in_which_nothing_happened_asks_for_nothing(ingest: Ingest, tenant: Tenant) -> None:
+    (ended,) = await _store(ingest, tenant, (tenant.event(1, name="SessionEnd"), "end"))
+    assert ended.job is None
+
+
+async def test_the_end_of_a_session_closes_a_turn_that_is_stored_beside_it(ingest: Ingest, tenant: Tenant) -> None:
+    _, ended = await _store(ingest, tenant, (tenant.event(1), "content"), (tenant.event(2, name="SessionEnd"), "end"))
+    assert ended.job is not None
+
+
+async def test_of_two_callers_the_second_is_not_told_that_the_event_is_new_when_the_first_has_gone(
+    ingest: Ingest, tenant: Tenant
+) -> None:
+    first = asyncio.create_task(_store(ingest, tenant, (tenant.event(), "event")))
+    second = asyncio.create_task(_store(ingest, tenant, (tenant.event(), "event")))
+    await asyncio.sleep(0)  # both are waiting for the statement, which begins in the next turn of the loop
+    first.cancel()
+    (stored,) = await second
+    assert stored.job is not None
+    assert stored.job.source_id == stored.event.id
 
 
 async def test_new_jobs_are_published_and_replays_are_not(

@@ -39,7 +39,10 @@ async def remember(store: Database, team_id: TeamId, project: Project, title: st
 
 async def another_project(store: Database, tenant: Tenant) -> Project:
     async with store.connection() as connection:
-        return await tenants.find_or_create_project(connection, tenant.principal.team_id, "git:example.org/two", "two")
+        other, _ = await tenants.find_or_create_project(
+            connection, tenant.principal.team_id, "git:example.org/two", "two"
+        )
+        return other
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -230,7 +230,7 @@ def test_an_event_that_was_delivered_and_spooled_is_stored_once(data_dir: Path, 
         assert server.hook("UserPromptSubmit", body, X_Claude_Mem_Event_Id=event_id).status == 200
 
 
-def _spool(folder: Path, at: int, event: str, body: dict[str, object], event_id: str | None = None) -> None:
+def _spool(folder: Path, at: int, event: str, body: Mapping[str, object], event_id: str | None = None) -> None:
     identity = event_id or f"0190b0f0-0000-7000-8000-{at:012d}"
     head = (
         f"POST /v1/hooks/claude-code/{event} HTTP/1.1\r\n"

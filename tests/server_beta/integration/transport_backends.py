@@ -15,8 +15,10 @@ from redis.asyncio import Redis
 
 from server_beta.domain.ids import JobId, ProjectId, TeamId, new_id
 from server_beta.domain.jobs import Lane, Message
+from server_beta.domain.ports import LaneCounts
 from server_beta.transport.bullmq import BullmqTransport
 
+Opener = Callable[..., Awaitable[BullmqTransport]]
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -181,3 +183,12 @@ async def no_task_left() -> AsyncIterator[None]:
     before = asyncio.all_tasks()
     yield
     assert {task for task in asyncio.all_tasks() - before if task is not asyncio.current_task()} == set()
+
+
+async def counts_of(transport: BullmqTransport, lane: Lane = Lane.EVENT) -> LaneCounts:
+    return next(counts for counts in await transport.counts() if counts.lane is lane)
+
+
+async def is_empty(transport: BullmqTransport) -> bool:
+    counts = await counts_of(transport)
+    return counts == LaneCounts(Lane.EVENT, stalled=counts.stalled)

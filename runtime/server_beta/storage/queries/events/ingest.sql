@@ -3,8 +3,8 @@
 -- $1 ids, $2 projects, $3 teams, $4 sessions, $5 the sender's session ids, $6 source types, $7 adapters, $8 the
 -- sender's event ids, $9 event types, $10 platforms, $11 turn keys, $12 payloads, $13 metadata, $14 idempotency keys,
 -- $15 occurrence times, $16 job ids, $17 what each event calls for: 'none', 'event' (a job of its own), 'content' (a
--- turn that was generated already is generated again), 'close' (a batch of its turn), 'end' (a batch if the turn has
--- none), $18 request ids, $19 api keys, $20 the instant of receipt
+-- turn that was generated already is generated again), 'close' (a batch of its turn), 'end' (a batch if something
+-- happened in the turn and it has none), $18 request ids, $19 api keys, $20 the instant of receipt
 WITH input AS (
     SELECT *
     FROM unnest(
@@ -55,6 +55,20 @@ called AS (
                 WHEN 'end' THEN NOT EXISTS (
                     SELECT FROM observation_generation_jobs AS earlier
                     WHERE earlier.server_session_id = input.server_session_id AND earlier.turn_key = input.turn_key
+                )
+                AND (
+                    EXISTS (
+                        SELECT FROM agent_events AS happened
+                        WHERE happened.server_session_id = input.server_session_id
+                            AND happened.turn_key = input.turn_key
+                            AND happened.event_type NOT IN ('SessionStart', 'SessionEnd')
+                    )
+                    OR EXISTS (
+                        SELECT FROM input AS beside
+                        WHERE beside.server_session_id = input.server_session_id
+                            AND beside.turn_key = input.turn_key
+                            AND beside.event_type NOT IN ('SessionStart', 'SessionEnd')
+                    )
                 )
             END
         )

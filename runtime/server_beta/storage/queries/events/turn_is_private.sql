@@ -2,5 +2,5 @@
 SELECT EXISTS (
     SELECT FROM agent_events
     WHERE project_id = $1 AND team_id = $2 AND server_session_id = $3 AND turn_key = $4
-        AND (metadata ->> 'private')::boolean
+        AND metadata @> '{"private": true}'
 ) AS private

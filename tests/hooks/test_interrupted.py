@@ -1,0 +1,66 @@
+"""What a hook was told is kept, also when the client or the deadline ends it before it has read a byte of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.hooks.client import PATIENCE_SECONDS, HookClient, Spooled, check_contract
+from tests.hooks.stub_runtime import StubRuntime
+
+# Stands where `capture` begins to load: the moment at which the hook listens to nothing yet.
+_ENDED_WHILE_LOADING = "import os, signal\nos.kill(os.getpid(), signal.{})\n"
+
+
+@pytest.fixture
+def own_hooks(client: HookClient, tmp_path: Path) -> Path:
+    """The client's hooks, to be changed by one test."""
+    client.hooks = Path(shutil.copytree(client.hooks, tmp_path / "hooks"))
+    return client.hooks
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_signal_while_the_program_loads_loses_nothing(client: HookClient, own_hooks: Path, name: str) -> None:
+    (own_hooks / "capture" / "__init__.py").write_text(_ENDED_WHILE_LOADING.format(name))
+    with StubRuntime() as runtime:
+        client.listen(runtime.port)
+        client.run("PostToolUse", {"tool_use_id": "t1"})
+    assert runtime.requests == []
+    (path,) = client.spooled()
+    assert json.loads(Spooled.read(path).body)["tool_use_id"] == "t1"
+    assert "the client ended the hook" in client.log()
+
+
+@pytest.mark.parametrize("size", [100, 60_000, 1_000_000])
+def test_a_deadline_that_is_over_before_stdin_was_read_loses_nothing(
+    client: HookClient, own_hooks: Path, size: int
+) -> None:
+    program = own_hooks / "capture" / "run.py"
+    text = program.read_text()
+    assert text.count("CAPTURE_SECONDS = 15.0") == 1
+    program.write_text(text.replace("CAPTURE_SECONDS = 15.0", "CAPTURE_SECONDS = 0.0"))
+    for number in range(5):
+        client.run("PostToolUse", {"tool_use_id": number, "tool_response": "x" * size})
+    stored = [json.loads(Spooled.read(path).body) for path in client.spooled()]
+    assert [event["tool_use_id"] for event in stored] == list(range(5))
+    assert {event["tool_response"] for event in stored} == {"x" * size}
+
+
+def test_a_client_that_blocks_signals_cannot_stop_the_clock(punctual_client: HookClient) -> None:
+    everything = signal.valid_signals()
+    with subprocess.Popen(
+        punctual_client.command("Stop"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=punctual_client.environment(),
+        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, everything) and None,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        check_contract(process.wait(PATIENCE_SECONDS), process.stdout.read(), process.stderr.read())
