@@ -193,7 +193,7 @@ class _Capture:
         if len(body) > _BODY_MAX_BYTES:
             from .shrink import shrunk
 
-            body = shrunk(body)
+            body = shrunk(body, _BODY_MAX_BYTES)
         event = Event(self._name, body)
         if is_private:
             event.headers.append(("X-Claude-Mem-Private", "1"))

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from .document import parse_object, quoted, scanstring
 
-BODY_MAX_BYTES = 5 * 1024 * 1024
-_TARGET_BYTES = BODY_MAX_BYTES - 64 * 1024
+_MARGIN_BYTES = 64 * 1024
 _FIRST_CAP_BYTES = 1024 * 1024
 _LAST_CAP_BYTES = 256
 _MEMBER_MAX_CHARACTERS = 4096
 
 
-def shrunk(body: bytes) -> bytes:
-    """Cut the longest strings of a JSON text until it is below the runtime's limit; raises ValueError if not JSON."""
+def shrunk(body: bytes, limit: int) -> bytes:
+    """Cut the longest strings of a JSON text until it is below `limit` bytes; raises ValueError if not JSON."""
     text = body.decode("utf-8")
     strings = _strings(text)
+    target = limit - _MARGIN_BYTES
     cap = _FIRST_CAP_BYTES
     while cap >= _LAST_CAP_BYTES:
-        if len(body) - sum(size - cap for _, _, size in strings if size > cap) <= _TARGET_BYTES:
+        if len(body) - sum(size - cap for _, _, size in strings if size > cap) <= target:
             return _with_capped_strings(text, strings, cap).encode("utf-8")
         cap //= 2
     return _outline(text).encode("ascii")

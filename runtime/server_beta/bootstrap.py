@@ -36,6 +36,7 @@ from .services.jobs import Jobs
 from .services.ledger import Ledger
 from .services.looper import Looper
 from .services.observations import Observations
+from .services.ownership import Ownership
 from .services.projects import Projects
 from .services.relay import Relay
 from .services.sessions import Sessions
@@ -99,7 +100,7 @@ class _Server:
         projects = Projects(database)
         sessions = Sessions(database, self._relay)
         context = Context(database, clock, settings.context_token_budget)
-        ingest = Ingest(database, GroupCommit(database), self._relay, clock)
+        ingest = Ingest(database, Ownership(database), GroupCommit(database), self._relay, clock)
         hooks = Hooks(database, ingest, projects, context, clock, settings)
         spool = DrainSpool(
             settings.data_dir / "spool" / "server-beta",

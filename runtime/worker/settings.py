@@ -109,8 +109,10 @@ class _Source:
 
     def text(self, name: str) -> str | None:
         value = self.env.get(name) or self.overrides.get(name)
-        if value is None or isinstance(value, list | dict):
+        if value is None:
             return None
+        if isinstance(value, list | dict):
+            raise InvalidSettings(f"{name} in settings.json must be text, a number, true or false.")
         return str(value).strip() or None
 
     def word(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
@@ -140,5 +142,8 @@ class _Source:
 
     def words(self, name: str) -> tuple[str, ...]:
         value = self.env.get(name) or self.overrides.get(name)
+        if isinstance(value, dict):
+            # To exclude nothing would record what somebody meant to keep out.
+            raise InvalidSettings(f"{name} in settings.json must be a list, or text with commas between the words.")
         items = value if isinstance(value, list) else str(value or "").split(",")
         return tuple(word for item in items if (word := str(item).strip()))

@@ -32,6 +32,10 @@ async def serve(behaviour: str, stop: asyncio.Event, ready: Callable[[str, int],
             raise RuntimeError("the secret inside")
         case "leaving":
             ready("127.0.0.1", 1)
+        case "writing":
+            Path(os.environ["CLAUDE_MEM_DATA_DIR"], "anything").write_text("whatever the server keeps")
+            ready("127.0.0.1", 1)
+            await stop.wait()
         case "slow to stop":
             ready("127.0.0.1", 1)
             await asyncio.Event().wait()

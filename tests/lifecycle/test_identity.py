@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-from server_beta.cli import identity, lockfile
+from server_beta.cli import identity
 from server_beta.cli.identity import ProcessIdentity
-from tests.lifecycle.program import read_line, stranger
+from tests.lifecycle.program import stranger
 from tests.support.waiting import eventually_sync
 
 
@@ -40,41 +39,3 @@ def test_a_signal_to_an_earlier_owner_of_the_pid_reaches_nobody(data_dir: Path) 
         assert identity.send(alive, signal.SIGKILL)
         assert process.wait(5) == -signal.SIGKILL
         assert not identity.send(alive, signal.SIGKILL)
-
-
-def test_a_lock_has_one_holder_and_says_who(tmp_path: Path) -> None:
-    path = tmp_path / "lock"
-    me = identity.current()
-    assert lockfile.look(path) == lockfile.Free()
-
-    lock = lockfile.acquire(path, me)
-
-    assert isinstance(lock, lockfile.Lock)
-    assert lockfile.look(path) == lockfile.Held(me)
-    assert lockfile.acquire(path, me) == lockfile.Held(me)
-    os.close(lock.descriptor)
-    assert lockfile.look(path) == lockfile.Free()
-
-
-def test_somebody_who_only_looks_does_not_keep_the_lock_from_being_taken(tmp_path: Path) -> None:
-    path = tmp_path / "lock"
-    path.touch()
-    looking = subprocess.Popen(
-        [sys.executable, "-c", _LOOK, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    with looking:
-        read_line(looking)  # from here on it has the shared lock for a tenth of a second
-
-        lock = lockfile.acquire(path, identity.current())
-
-        assert isinstance(lock, lockfile.Lock)
-        os.close(lock.descriptor)
-
-
-_LOOK = """
-import fcntl, sys, time
-with open(sys.argv[1]) as file:
-    fcntl.flock(file, fcntl.LOCK_SH)
-    print(flush=True)
-    time.sleep(0.1)
-"""

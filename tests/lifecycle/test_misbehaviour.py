@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,6 +66,15 @@ def test_a_server_that_hears_nothing_is_killed_and_that_is_said(server: Program)
         assert answer.exit_code == 0
         assert answer.stdout == f"server-beta (pid {process.pid}) did not stop within 15 s and was killed.\n"
         assert process.wait(5) == -signal.SIGKILL
+
+
+def test_whatever_a_server_writes_is_private(server: Program) -> None:
+    old_mask = os.umask(0)
+    try:
+        with scripted("writing", server.data_dir):
+            assert stat.S_IMODE((server.data_dir / "anything").stat().st_mode) == 0o600
+    finally:
+        os.umask(old_mask)
 
 
 def test_an_unexpected_error_is_in_the_log_and_not_in_the_answer(server: Program) -> None:

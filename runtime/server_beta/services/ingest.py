@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ..domain.errors import InvalidInput, NotFound, Unavailable
+from ..domain.errors import NotFound, Unavailable
 from ..domain.ids import EventId, JobId, digest, new_id
 from ..domain.jobs import JobStatus, Lane, Message, SourceType
 from ..domain.ports import Clock
 from ..domain.principals import Principal, Scope
 from ..domain.privacy import protect
-from ..domain.records import Event, Ingested, Job, NewEvent, Session
-from ..storage import events, jobs, sessions, tenants
-from ..storage.database import Connection, Database
+from ..domain.records import Event, Ingested, Job, NewEvent
+from ..storage import events, jobs
+from ..storage.database import Database
 from ..storage.events import Call, Write, Written
 from .group_commit import GroupCommit
+from .ownership import Ownership
 from .relay import Relay
 
 _MAX_ATTEMPTS = 3
@@ -29,6 +30,7 @@ class Ingest:
     """Takes events in, from any edge."""
 
     database: Database
+    ownership: Ownership
     writer: GroupCommit
     relay: Relay
     clock: Clock
@@ -41,9 +43,14 @@ class Ingest:
         Raises NotFound when a project or session is not the caller's.
         """
         principal.require(Scope.EVENTS_WRITE)
-        resolved = await self._resolve(principal, new_events)
         call: Call = "event" if generate else "none"
-        return await self.store(principal, [(new, call) for new in resolved], request_id=request_id)
+        own = [(await self._own(principal, new), call) for new in new_events]
+        try:
+            return await self.store(principal, own, request_id=request_id)
+        except NotFound:
+            # Something that was remembered as the caller's is gone: what is named next is looked up again.
+            self.ownership.forget()
+            raise
 
     async def store(
         self, principal: Principal, called: Sequence[tuple[NewEvent, Call]], *, request_id: str | None
@@ -104,10 +111,13 @@ class Ingest:
             return "skipped"
         return "enqueued" if job.transport_id is not None or self.relay.is_publishing else "queued_only"
 
-    async def _resolve(self, principal: Principal, new_events: Sequence[NewEvent]) -> list[NewEvent]:
-        async with self.database.connection() as connection:
-            scope = _Scope(connection, principal)
-            return [await scope.resolve(new) for new in new_events]
+    async def _own(self, principal: Principal, new: NewEvent) -> NewEvent:
+        return replace(
+            new,
+            session_id=await self.ownership.session_of(principal, new),
+            payload=_protected(new.payload),
+            metadata=_protected(new.metadata or {}),
+        )
 
 
 def idempotency_key(principal: Principal, new: NewEvent) -> str:
@@ -121,49 +131,10 @@ def idempotency_key(principal: Principal, new: NewEvent) -> str:
     return digest("content", *common, session, new.event_type, new.occurred_at.timestamp(), content)
 
 
-@dataclass(slots=True)
-class _Scope:
-    """Checks each project and session of a batch once."""
-
-    connection: Connection
-    principal: Principal
-
-    async def resolve(self, new: NewEvent) -> NewEvent:
-        self.principal.require_project(new.project_id)
-        if await tenants.project_by_id(self.connection, self.principal.team_id, new.project_id) is None:
-            raise NotFound
-        session = await self._session(new)
-        payload = protect(new.payload)
-        metadata = protect(new.metadata or {})
-        if not isinstance(payload, dict) or not isinstance(metadata, dict):
-            raise InvalidInput
-        return NewEvent(
-            project_id=new.project_id,
-            event_type=new.event_type,
-            occurred_at=new.occurred_at,
-            payload=payload,
-            source_type=new.source_type,
-            source_adapter=new.source_adapter,
-            platform_source=new.platform_source,
-            source_event_id=new.source_event_id,
-            session_id=session.id if session else None,
-            content_session_id=new.content_session_id,
-            turn_key=new.turn_key,
-            metadata=metadata,
-        )
-
-    async def _session(self, new: NewEvent) -> Session | None:
-        team_id = self.principal.team_id
-        if new.session_id is not None:
-            session = await sessions.get(self.connection, team_id, new.session_id)
-            if session is None or session.project_id != new.project_id:
-                raise NotFound
-            return session
-        if new.content_session_id is not None:
-            return await sessions.by_content_id(
-                self.connection, team_id, new.project_id, new.platform_source, new.content_session_id
-            )
-        return None
+def _protected(members: Mapping[str, object]) -> dict[str, object]:
+    protected = protect(dict(members))
+    assert isinstance(protected, dict)
+    return protected
 
 
 def _new_event(write: Write, answer: Written) -> Event:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 REDACTED = "[redacted]"
+# `pwd=1234` is the shortest text that a rule can match.
+_SHORTEST = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +24,30 @@ class _Rule:
 
 def redact(text: str) -> str:
     """Replace every secret that is known by its form, or by the name it is assigned to, with `[redacted]`."""
+    if len(text) < _SHORTEST:
+        return text
     lowered = text.lower()
     for rule in _RULES:
-        if any(needle in lowered for needle in rule.needles):
+        if _holds(lowered, rule.needles):
             text = rule.pattern.sub(rule.replacement, text)
-    if any(needle in lowered for needle in _NEEDLES):
+    if _holds(lowered, _NEEDLES):
         # An assignment never spans lines, and looking at the few lines that name a secret is ten times faster.
         return "\n".join(map(_redact_assignments, text.split("\n")))
     return text
 
 
 def _redact_assignments(line: str) -> str:
-    lowered = line.lower()
-    if ("=" in line or ":" in line) and any(needle in lowered for needle in _NEEDLES):
+    if ("=" in line or ":" in line) and _holds(line.lower(), _NEEDLES):
         return _ASSIGNMENT.sub(_assigned, line)
     return line
+
+
+def _holds(lowered: str, needles: tuple[str, ...]) -> bool:
+    # A plain loop: the generator that `any` wants costs three times as much, on every string of every event.
+    for needle in needles:  # noqa: SIM110
+        if needle in lowered:
+            return True
+    return False
 
 
 def _token(*needles: str, form: str) -> _Rule:

@@ -62,21 +62,22 @@ class Health:
         }
 
     async def report(self) -> HealthReport:
-        """Say how the worker fares: `ok` only when the database answers and generation works."""
+        """Say how the worker fares: `ok` only when the database answers and stores, and generation works."""
         probe = await self._probe()
         ok = probe is not None
+        is_storing = self.database.is_storing
         last = self.ledger.last_success_at
         return HealthReport(
             ok,
             {
-                "status": "ok" if ok and self.ledger.consecutive_failures == 0 else "degraded",
+                "status": "ok" if ok and is_storing and self.ledger.consecutive_failures == 0 else "degraded",
                 "runtime": "worker",
                 "version": self.version,
                 "pid": os.getpid(),
                 "uptime": round(time.monotonic() - self.started, 3),
                 "initialized": ok,
                 "dataDir": str(self.settings.data_dir),
-                "database": {"engine": "sqlite", "status": "connected" if ok else "unavailable"},
+                "database": {"engine": "sqlite", "status": _database_status(ok, is_storing)},
                 "queue": {"engine": "sqlite", "lanes": _lanes(probe)},
                 "generation": {
                     "status": self._generation_status(),
@@ -136,6 +137,12 @@ class Health:
 
 def _look(connection: Connection, now: datetime, midnight: datetime) -> _Probe:
     return _Probe(schema.version(connection), jobs.counts(connection, now), events.count_since(connection, midnight))
+
+
+def _database_status(answers: bool, is_storing: bool) -> str:
+    if not answers:
+        return "unavailable"
+    return "connected" if is_storing else "read-only: the latest event could not be stored"
 
 
 def _by_status(probe: _Probe) -> dict[str, int]:

@@ -14,7 +14,8 @@ from .statements import statement
 
 _BUSY_SECONDS = 5.0
 # Durable before it is acknowledged: FULL waits for the disk at every commit, and the writer shares commits.
-# Deleted text is overwritten, because a turn that turns out to be private must not stay in free pages.
+# Deleted text is overwritten, because a turn that turns out to be private must not stay in free pages; the write-ahead
+# log, where it stays as well, is what `Connection.forget` is for.
 _PRAGMAS = ("foreign_keys = ON", "synchronous = FULL", "secure_delete = ON")
 
 
@@ -45,6 +46,7 @@ class Connection:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.has_forgotten = False
 
     def rows(self, name: str, /, **arguments: object) -> Sequence[sqlite3.Row]:
         """Run a statement and return its rows."""
@@ -58,6 +60,10 @@ class Connection:
     def run(self, name: str, /, **arguments: object) -> int:
         """Run a statement and return how many rows it touched."""
         return self._connection.execute(statement(name), _stored(arguments)).rowcount
+
+    def forget(self) -> None:
+        """Note that what was changed must be found nowhere in its old form: the writer then empties the log."""
+        self.has_forgotten = True
 
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:

@@ -56,6 +56,11 @@ class Database:
             ) from error
         return cls(path, Writer(connection))
 
+    @property
+    def is_storing(self) -> bool:
+        """Whether the latest change could be stored."""
+        return self._writer.is_storing
+
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run work that changes something, all or nothing; returns once it is durable. Raises Unavailable."""
         return await asyncio.wrap_future(self._writer.submit(work))

@@ -45,7 +45,8 @@ def insert(
 
 def blank_turn(connection: Connection, turn_id: UUID) -> None:
     """Forget the payloads of a turn that turns out to be private."""
-    connection.run("events/blank_turn", turn_id=turn_id)
+    if connection.run("events/blank_turn", turn_id=turn_id):
+        connection.forget()
 
 
 def of_turn(connection: Connection, turn_id: UUID) -> Sequence[Recorded]:

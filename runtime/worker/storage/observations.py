@@ -62,8 +62,9 @@ def supersede(connection: Connection, source_type: SourceType, source_id: UUID, 
 
 
 def forget_words(connection: Connection) -> None:
-    """Make sure that no word of a deleted observation is left in the index."""
+    """Make sure that no word of a deleted observation is left in the index, nor anything of it in the log."""
     connection.run("observations/compact_words")
+    connection.forget()
 
 
 def get(connection: Connection, observation_id: ObservationId) -> Stored | None:

@@ -26,13 +26,17 @@ class _Submission:
 
 
 class Writer:
-    """Runs submitted work in order. Each piece is all or nothing; pieces that wait together commit together."""
+    """Runs submitted work in order. Each piece is all or nothing; pieces that wait together commit together.
+
+    `is_storing` is false from a commit that failed to the next one that changed something.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._raw = connection
         self._connection = Connection(connection)
         self._submissions: queue.SimpleQueue[_Submission | None] = queue.SimpleQueue()
         self._is_closed = False
+        self.is_storing = True
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
@@ -58,6 +62,7 @@ class Writer:
             begun = [submission for submission in group if submission.done.set_running_or_notify_cancel()]
             if begun:
                 self._commit(begun)
+                self._empty_log()
         self._raw.close()
 
     def _next_group(self) -> tuple[list[_Submission], bool]:
@@ -75,6 +80,7 @@ class Writer:
 
     def _commit(self, group: list[_Submission]) -> None:
         outcomes: list[_Outcome] = []
+        changes = self._raw.total_changes
         try:
             self._raw.execute("BEGIN IMMEDIATE")
             outcomes.extend(self._attempt(submission.work) for submission in group)
@@ -83,15 +89,24 @@ class Writer:
             # A full disk or a locked file: nothing of this group is stored, and everyone is told so.
             with suppress(sqlite3.Error):
                 self._raw.execute("ROLLBACK")
+            self.is_storing = False
             failure = _ours(error)
             for submission in group:
                 submission.done.set_exception(failure)
             return
+        self.is_storing = self.is_storing or self._raw.total_changes > changes
         for submission, outcome in zip(group, outcomes, strict=True):
             if outcome.error is None:
                 submission.done.set_result(outcome.value)
             else:
                 submission.done.set_exception(outcome.error)
+
+    def _empty_log(self) -> None:
+        """Take what was forgotten out of the log too; a reader in the way puts that off to the next commit."""
+        if self._connection.has_forgotten:
+            with suppress(sqlite3.Error):
+                (is_busy, *_) = self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                self._connection.has_forgotten = bool(is_busy)
 
     def _attempt(self, work: Callable[[Connection], Any]) -> _Outcome:
         self._raw.execute("SAVEPOINT piece")

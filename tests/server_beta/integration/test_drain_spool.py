@@ -26,11 +26,11 @@ class _Taking(Hooks):
 
     async def receive(
         self,
-        principal: Principal,
-        event_name: str,
+        principal: Principal,  # noqa: ARG002
+        event_name: str,  # noqa: ARG002
         body: Mapping[str, object],
-        headers: Mapping[str, str],
-        request_id: str | None,
+        headers: Mapping[str, str],  # noqa: ARG002
+        request_id: str | None,  # noqa: ARG002
     ) -> HookAnswer:
         """Take an event in, or fail as a test has it."""
         name = str(body["session_id"])

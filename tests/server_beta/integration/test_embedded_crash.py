@@ -213,3 +213,60 @@ async def test_the_record_names_the_server(used_data_dir: Path) -> None:
         }
     finally:
         await engine.stop()
+
+
+async def test_a_postgres_that_ends_by_itself_is_started_again_under_the_same_dsn(used_data_dir: Path) -> None:
+    engine = EmbeddedPostgres(used_data_dir)
+    dsn = await engine.start()
+    keeping = asyncio.create_task(engine.keep_alive())
+    try:
+        await fetch(dsn, "CREATE TABLE kept AS SELECT 'still here' AS it")
+        killed = postmaster_pid(used_data_dir)
+        os.kill(killed, signal.SIGKILL)
+
+        async def is_back() -> bool:
+            try:
+                return await fetch(dsn, "SELECT it FROM kept") == "still here"
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                return False
+
+        await eventually(lambda: not engine.is_alive())
+        await eventually(is_back, within=20)
+        assert postmaster_pid(used_data_dir) != killed
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await engine.stop()
+
+
+async def test_a_postgres_that_does_not_start_again_ends_the_keeping(used_data_dir: Path) -> None:
+    engine = EmbeddedPostgres(used_data_dir)
+    await engine.start()
+    version = used_data_dir / "postgres" / "cluster" / "PG_VERSION"
+    kept = version.read_text()
+    version.write_text("3\n")
+    try:
+        os.kill(postmaster_pid(used_data_dir), signal.SIGKILL)
+        with pytest.raises(EngineFailed):
+            async with asyncio.timeout(30):
+                await engine.keep_alive()
+    finally:
+        version.write_text(kept)
+        await engine.stop()
+
+
+async def test_a_postgres_that_ends_again_and_again_ends_the_keeping(
+    used_data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = EmbeddedPostgres(used_data_dir)
+    starts = []
+
+    async def start_in_vain() -> str:
+        starts.append(engine)
+        return ""
+
+    monkeypatch.setattr(engine, "start", start_in_vain)
+    with pytest.raises(EngineFailed, match="6 times within ten minutes"):
+        async with asyncio.timeout(30):
+            await engine.keep_alive()
+    assert len(starts) == 5

@@ -23,6 +23,7 @@ from server_beta.services.generate import Generate
 from server_beta.services.group_commit import GroupCommit
 from server_beta.services.ingest import Ingest
 from server_beta.services.ledger import Ledger
+from server_beta.services.ownership import Ownership
 from server_beta.services.relay import Relay
 from server_beta.services.signals import Signals
 from server_beta.storage import jobs
@@ -97,7 +98,9 @@ class Chain:
 def chain(store: Database, tenant: Tenant) -> Chain:
     transport = HeldTransport()
     relay = Relay(store, transport)
-    return Chain(store, tenant, relay, Ingest(store, GroupCommit(store), relay, SystemClock()), transport)
+    return Chain(
+        store, tenant, relay, Ingest(store, Ownership(store), GroupCommit(store), relay, SystemClock()), transport
+    )
 
 
 def _titled(*titles: str) -> Generated:
@@ -451,3 +454,52 @@ async def test_a_path_that_no_index_holds_is_left_out(chain: Chain) -> None:
     assert await chain.status(batch) == "completed"
     (row,) = await run_sql(chain.store, "SELECT files_modified FROM observations")
     assert row["files_modified"] == ["a.py"]
+
+
+@pytest.mark.parametrize(
+    "late", [_titled("late"), Retryable("late"), Unusable("late"), None], ids=["answers", "retries", "fails", "stops"]
+)
+async def test_a_claimer_that_lost_its_claim_changes_nothing_of_the_next_one(
+    chain: Chain, late: Generated | Retryable | Unusable | None
+) -> None:
+    batch = await chain.turn("Stop")
+    first, second = ScriptedProvider(late or _titled("late")), ScriptedProvider(_titled("in time"))
+    first.may_go_on.clear()
+    second.may_go_on.clear()
+    losing = asyncio.create_task(chain.generate(first).run(batch))
+    await first.entered.wait()
+    await run_sql(chain.store, "UPDATE observation_generation_jobs SET locked_until = now() - interval '1 second'")
+    await chain.relay.rescue()
+    working = asyncio.create_task(chain.generate(second).run(batch))
+    await second.entered.wait()
+    if late is None:
+        losing.cancel()
+    first.may_go_on.set()
+    await asyncio.gather(losing, return_exceptions=True)
+    assert await chain.status(batch) == "processing"
+    assert await chain.titles() == []
+    second.may_go_on.set()
+    await working
+    assert await chain.titles() == ["in time"]
+    assert await chain.history(batch) == ["queued", "processing", "retry_scheduled", "processing", "completed"]
+
+
+async def test_a_claimer_that_lost_its_claim_does_not_keep_the_next_one_alive(chain: Chain) -> None:
+    batch = await chain.turn("Stop")
+    async with chain.store.connection() as connection:
+        lost = await jobs.claim(connection, batch, "first", timedelta(seconds=60))
+        await run_sql(chain.store, "UPDATE observation_generation_jobs SET locked_until = now() - interval '1 second'")
+        await chain.relay.rescue()
+        kept = await jobs.claim(connection, batch, "second", timedelta(seconds=60))
+        assert lost is not None
+        assert kept is not None
+        assert not await jobs.heartbeat(connection, lost, timedelta(hours=1))
+        assert await jobs.heartbeat(connection, kept, timedelta(hours=1))
+
+
+async def test_a_consumer_that_still_works_is_not_rescued(chain: Chain) -> None:
+    batch = await chain.turn("Stop")
+    async with chain.store.connection() as connection:
+        assert await jobs.claim(connection, batch, "working", timedelta(seconds=60)) is not None
+    await chain.relay.rescue()
+    assert await chain.status(batch) == "processing"

@@ -17,6 +17,7 @@ from server_beta.services.group_commit import GroupCommit
 from server_beta.services.hooks import Hooks
 from server_beta.services.ingest import Ingest
 from server_beta.services.projects import Projects
+from server_beta.services.ownership import Ownership
 from server_beta.services.relay import Relay
 from server_beta.settings import Settings
 from server_beta.storage.database import Database
@@ -33,7 +34,7 @@ def new_hooks(store: Database, clock: FrozenClock, tmp_path: Path) -> NewHooks:
     """Make what one server has; a second one shares the store only."""
 
     def make() -> Hooks:
-        ingest = Ingest(store, GroupCommit(store), Relay(store, HeldTransport()), clock)
+        ingest = Ingest(store, Ownership(store), GroupCommit(store), Relay(store, HeldTransport()), clock)
         return Hooks(store, ingest, Projects(store), Context(store, clock, 2000), clock, Settings(tmp_path))
 
     return make

@@ -13,6 +13,7 @@ from server_beta.domain.jobs import JobStatus, Message, SourceType
 from server_beta.domain.records import Ingested, NewEvent
 from server_beta.services.group_commit import GroupCommit
 from server_beta.services.ingest import Ingest
+from server_beta.services.ownership import Ownership
 from server_beta.services.relay import Relay
 from server_beta.storage.database import Database
 from server_beta.storage.events import Call
@@ -29,7 +30,7 @@ def transport() -> HeldTransport:
 
 @pytest.fixture
 def ingest(store: Database, transport: HeldTransport, clock: FrozenClock) -> Ingest:
-    return Ingest(store, GroupCommit(store), Relay(store, transport), clock)
+    return Ingest(store, Ownership(store), GroupCommit(store), Relay(store, transport), clock)
 
 
 async def _store(ingest: Ingest, tenant: Tenant, *called: tuple[NewEvent, Call]) -> list[Ingested]:
@@ -79,7 +80,7 @@ async def test_a_thousand_identical_deliveries_at_once_are_one_event(
 async def test_two_processes_that_store_the_same_event_agree(
     ingest: Ingest, tenant: Tenant, store: Database, clock: FrozenClock, transport: HeldTransport
 ) -> None:
-    other = Ingest(store, GroupCommit(store), Relay(store, transport), clock)
+    other = Ingest(store, Ownership(store), GroupCommit(store), Relay(store, transport), clock)
     for number in range(20):
         one, two = await asyncio.gather(
             ingest.record(tenant.principal, [tenant.event(number)], generate=True, request_id=None),

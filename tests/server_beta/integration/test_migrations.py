@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import asyncpg
 import pytest
 
 from server_beta.domain.errors import DatabaseUnreachable, SchemaRefused
-from server_beta.storage.migrate import migrate, migrations
+from server_beta.storage.migrate import _ADVISORY_LOCK, migrate, migrations
+from tests.support.waiting import eventually
 
 _SCHEMA = """
 SELECT table_name, column_name, data_type, is_nullable, column_default
@@ -69,3 +72,29 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty_database: str)
 async def test_a_database_that_is_not_there_is_named_by_its_setting() -> None:
     with pytest.raises(DatabaseUnreachable, match="CLAUDE_MEM_SERVER_DATABASE_URL"):
         await migrate("postgresql://nobody:secret@127.0.0.1:1/none")
+
+
+async def test_a_database_that_goes_away_during_a_migration_is_said_to_be_away(empty_database: str) -> None:
+    async with _only_migrator(empty_database) as holder:
+        migrating = asyncio.create_task(migrate(empty_database))
+
+        async def cut() -> int | None:
+            ended: int | None = await holder.fetchval(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            return ended
+
+        await eventually(cut)
+        with pytest.raises(DatabaseUnreachable, match="stopped answering"):
+            await migrating
+
+
+@asynccontextmanager
+async def _only_migrator(dsn: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _ADVISORY_LOCK)
+        yield connection
+    finally:
+        await connection.close()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.support.embedded_postgres import postmaster_pid
 from tests.support.processes import processes_of, watched_data_dir
 from tests.support.server import Server, command, running_server, turn
 from tests.support.waiting import eventually_sync
@@ -228,6 +231,28 @@ def test_an_event_that_was_delivered_and_spooled_is_stored_once(data_dir: Path, 
         eventually_sync(lambda: not list(spool.glob("*.http")))
         assert server.ask("GET", "/api/health").body["eventsToday"] == 1
         assert server.hook("UserPromptSubmit", body, X_Claude_Mem_Event_Id=event_id).status == 200
+
+
+def test_a_server_whose_postgres_is_killed_says_so_and_recovers_by_itself() -> None:
+    with watched_data_dir() as folder, running_server(folder) as server:
+        _learn(server, "first")
+        killed = postmaster_pid(folder)
+        os.kill(killed, signal.SIGKILL)
+        eventually_sync(lambda: server.ask("GET", "/api/health").status == 503, within=2)
+        eventually_sync(lambda: server.ask("GET", "/api/health").status == 200, within=30)
+        assert postmaster_pid(folder) != killed
+        _learn(server, "second")
+
+
+def test_a_server_whose_postgres_does_not_come_back_ends_and_says_why() -> None:
+    with watched_data_dir() as folder:
+        started = command(folder, "start", "--json")
+        assert started.returncode == 0, started.stderr
+        folder.joinpath("postgres", "cluster", "PG_VERSION").write_text("3\n")
+        os.kill(postmaster_pid(folder), signal.SIGKILL)
+        eventually_sync(lambda: not processes_of(folder), within=30)
+        assert "was made by Postgres 3" in folder.joinpath("logs", "server-beta.log").read_text("utf-8")
+        assert command(folder, "status").returncode == 3
 
 
 def _spool(folder: Path, at: int, event: str, body: Mapping[str, object], event_id: str | None = None) -> None:

@@ -96,9 +96,13 @@ async def test_a_full_disk_stores_nothing_and_says_unavailable(store: Database) 
     assert any(isinstance(outcome, Unavailable) for outcome in outcomes)
     kept = sum(isinstance(outcome, Project) for outcome in outcomes)
     assert len(await store.read(_keys)) == kept
+    # A piece that changes nothing needs no room, so that it proves nothing.
+    await store.write(_keys)
+    assert not store.is_storing
     store._writer._raw.execute("PRAGMA max_page_count = 1000000")
     await store.write(lambda connection: _add(connection, "later"))
     assert "later" in await store.read(_keys)
+    assert store.is_storing
 
 
 async def test_readers_do_not_wait_for_the_writer(store: Database) -> None:

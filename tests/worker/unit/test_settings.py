@@ -51,6 +51,20 @@ def test_a_value_that_cannot_be_used_is_named(tmp_path: Path, name: str, value: 
         Settings.from_env(_env(tmp_path, **{name: value}))
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"CLAUDE_MEM_WORKER_PORT": [37777]},
+        {"CLAUDE_MEM_LOG_LEVEL": {"worker": "debug"}},
+        {"CLAUDE_MEM_EXCLUDED_PROJECTS": {"/srv/private": True}},
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_not_taken_for_none(tmp_path: Path, overrides: dict[str, object]) -> None:
+    tmp_path.joinpath("settings.json").write_text(json.dumps(overrides))
+    with pytest.raises(InvalidSettings, match=next(iter(overrides))):
+        Settings.from_env(_env(tmp_path))
+
+
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b"[" * 100_000])
 def test_a_settings_file_that_cannot_be_used_is_named(tmp_path: Path, content: bytes) -> None:
     tmp_path.joinpath("settings.json").write_bytes(content)
