@@ -79,6 +79,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str, i
         log.info("ready", action="ready", host=host, port=port, version=VERSION)
         failure = await _until(stop, keeping)
         log.info("stopping", action="stopping")
+        server.signals.close()
         await server.http.stop(_HTTP_GRACE)
     if failure is not None:
         raise failure
@@ -91,10 +92,10 @@ class _Server:
         self._settings = settings
         self._transport = transport
         self._relay = Relay(database, transport)
-        signals, ledger = Signals(), Ledger()
+        self.signals, ledger = Signals(), Ledger()
         provider: Provider = ExtractiveProvider()
         self._generate = Generate(
-            database, provider, self._relay, signals, ledger, clock, who=f"{socket.gethostname()}:{os.getpid()}"
+            database, provider, self._relay, self.signals, ledger, clock, who=f"{socket.gethostname()}:{os.getpid()}"
         )
         access = Access(database, clock, settings.auth_mode)
         projects = Projects(database)
@@ -110,7 +111,7 @@ class _Server:
         health = Health(
             settings, VERSION, database, transport, provider, self._relay, spool, ledger, clock, CONSUMED_LANES
         )
-        observations, jobs = Observations(database), Jobs(database, signals)
+        observations, jobs = Observations(database), Jobs(database, self.signals)
         services = Services(access, hooks, ingest, sessions, context, observations, jobs, projects, health)
         self.http = HttpServer(build_app(services, settings))
         self._loops = (

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hooks.capture.spool import store
 from tests.hooks.client import SESSION_ID, HookClient, Spooled
 from tests.hooks.stub_runtime import StubRuntime, answers
 
@@ -28,6 +29,21 @@ def test_a_spooled_event_is_the_request_without_what_depends_on_the_receiver(cli
     assert path.name == f"{int(occurred_at):015d}-{event_id}.http"
     assert abs(time.time() * 1000 - int(occurred_at)) < 60_000
     assert event_id.replace("-", "")[:12] == f"{int(occurred_at):012x}"
+
+
+def test_a_spooled_event_is_on_the_disk_before_it_gets_its_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spool = tmp_path / "spool" / "worker"
+    synced: list[tuple[int, bool]] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_size, (spool / "1.http").exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    store(str(tmp_path), "worker", "1.http", b"content", 1 << 20)
+    assert synced == [(len(b"content"), False)]
+    assert (spool / "1.http").read_bytes() == b"content"
 
 
 def test_the_first_try_and_the_spool_name_the_same_event(client: HookClient) -> None:

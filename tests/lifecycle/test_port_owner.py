@@ -75,6 +75,19 @@ def test_the_same_runtime_of_another_folder_is_named(program: Program) -> None:
     assert program.health()["pid"] == pid
 
 
+def test_the_other_runtime_of_another_folder_is_not_taken_for_ours(program: Program, other: Program) -> None:
+    other.start()
+    with watched_data_dir() as elsewhere:
+        theirs = Program(other.name, elsewhere)
+        pid = theirs.start()
+        try:
+            answer = _on(program, int(theirs.files.port.read_text()))("start")
+        finally:
+            theirs("stop")
+
+    assert f"a claude-mem {other.name} (pid {pid}) with another data folder" in answer.stderr
+
+
 def test_doctor_names_the_owner_too(program: Program) -> None:
     with taken_port() as port:
         answer = _on(program, port)("doctor", "--json")

@@ -203,9 +203,9 @@ def test_the_server_does_not_hold_the_terminal(program: Program) -> None:
 
 
 def test_a_relative_data_folder_means_the_same_to_the_started_process(program: Program) -> None:
-    relative = Program(program.name, program.data_dir, env={"CLAUDE_MEM_DATA_DIR": "."})
+    relative = Program(program.name, program.data_dir, env={"CLAUDE_MEM_DATA_DIR": program.data_dir.name})
 
-    answer = relative("start", "--json", cwd=program.data_dir)
+    answer = relative("start", "--json", cwd=program.data_dir.parent)
 
     assert answer.exit_code == 0, answer.stderr
     assert answer.data["pid"] == program.health()["pid"]

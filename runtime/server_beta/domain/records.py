@@ -10,9 +10,6 @@ from .ids import ApiKeyId, EventId, JobId, ProjectId, SessionId, TeamId
 from .jobs import JobStatus, SourceType
 from .observations import Observation
 
-# Source types of the wire's `sourceType`: where an event came from.
-EVENT_SOURCES = ("hook", "worker", "provider", "server", "api")
-
 
 @dataclass(frozen=True, slots=True)
 class Project:

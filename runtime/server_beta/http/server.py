@@ -51,7 +51,8 @@ class HttpServer:
         await asyncio.sleep(0)
         if self._runner.server is not None:
             self._runner.server.pre_shutdown()
-            await self._runner.server.shutdown(grace.total_seconds())
+            # It waits this long for a handler to end, and once more before it is cut off.
+            await self._runner.server.shutdown(grace.total_seconds() / 2)
         await self._runner.cleanup()
 
 

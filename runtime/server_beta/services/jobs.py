@@ -31,12 +31,12 @@ class Jobs:
         return await self._visible(principal, job_id)
 
     async def wait(self, principal: Principal, job_id: JobId, at_most: timedelta) -> Job:
-        """Return the job once it is over, or as it stands when the time is."""
+        """Return the job once it is over, or as it stands when the time is or this process stops."""
         deadline = time.monotonic() + at_most.total_seconds()
         while True:
             job = await self._visible(principal, job_id)
             left = timedelta(seconds=deadline - time.monotonic())
-            if job.status.is_terminal or left <= timedelta():
+            if job.status.is_terminal or left <= timedelta() or self.signals.is_closed:
                 return job
             await self.signals.wait(job_id, min(left, _LOOK_AGAIN))
 

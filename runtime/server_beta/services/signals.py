@@ -13,11 +13,19 @@ class Signals:
 
     def __init__(self) -> None:
         self._waiters: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
+        self.is_closed = False
 
     def finished(self, job_id: UUID) -> None:
         """Wake everyone who waits for this job."""
         for waiter in self._waiters.get(job_id, ()):
             waiter.set()
+
+    def close(self) -> None:
+        """Wake everyone for good, because this process stops: nobody may hold it up with waiting."""
+        self.is_closed = True
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                waiter.set()
 
     async def wait(self, job_id: UUID, at_most: timedelta) -> None:
         """Return when the job is finished here, or after the time."""

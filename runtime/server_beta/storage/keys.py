@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 
 from ..domain.ids import ApiKeyId, ProjectId, TeamId, new_id
@@ -29,17 +29,6 @@ async def insert(
 async def by_hash(connection: Connection, key_hash: bytes) -> ApiKey | None:
     """Return the key of that hash, usable or not."""
     row = await connection.row("keys/by_hash", key_hash)
-    return records.api_key(row) if row else None
-
-
-async def list_of_team(connection: Connection, team_id: TeamId) -> Sequence[ApiKey]:
-    """Return the team's keys, oldest first."""
-    return [records.api_key(row) for row in await connection.rows("keys/list", team_id)]
-
-
-async def revoke(connection: Connection, team_id: TeamId, key_id: ApiKeyId) -> ApiKey | None:
-    """Revoke the team's key; None when there is no such key or it was revoked before."""
-    row = await connection.row("keys/revoke", team_id, key_id)
     return records.api_key(row) if row else None
 
 

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from server_beta.domain.errors import Unavailable
-from server_beta.domain.ids import TeamId, new_id
+from server_beta.domain.ids import ProjectId, TeamId, new_id
 from server_beta.domain.jobs import Message, SourceType
 from server_beta.domain.observations import Draft
 from server_beta.domain.ports import Generated, Provider, Retryable, SystemClock, Unusable
@@ -408,7 +408,10 @@ async def test_what_the_store_refuses_is_tried_three_times_and_said(chain: Chain
     assert str(row["last_error"]).startswith("storing failed with ")
 
 
-async def test_a_claim_outlives_a_database_that_is_away_for_a_moment(chain: Chain, database: str) -> None:
+async def test_a_claim_outlives_a_database_that_is_away_for_a_moment(
+    chain: Chain, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server_beta.storage.database._ACQUIRE_SECONDS", 0.1)
     batch = await chain.turn("Stop")
     narrow = await Database.open(database, most_connections=1)
     slow = ScriptedProvider(_titled("slow"))
@@ -418,9 +421,10 @@ async def test_a_claim_outlives_a_database_that_is_away_for_a_moment(chain: Chai
     await slow.entered.wait()
     try:
         async with narrow.connection():
-            with pytest.raises(Unavailable):
-                async with narrow.connection():
-                    pass
+            for _ in range(5):
+                with pytest.raises(Unavailable):
+                    async with narrow.connection():
+                        pass
             (before,) = await run_sql(chain.store, "SELECT locked_until FROM observation_generation_jobs")
         await _later_lease(chain, before["locked_until"])
         slow.may_go_on.set()
@@ -503,3 +507,30 @@ async def test_a_consumer_that_still_works_is_not_rescued(chain: Chain) -> None:
         assert await jobs.claim(connection, batch, "working", timedelta(seconds=60)) is not None
     await chain.relay.rescue()
     assert await chain.status(batch) == "processing"
+
+
+async def test_a_job_that_is_not_due_is_not_claimed(chain: Chain) -> None:
+    batch = await chain.turn("Stop")
+    await run_sql(chain.store, "UPDATE observation_generation_jobs SET next_attempt_at = now() + interval '1 minute'")
+    provider = ScriptedProvider()
+    await chain.generate(provider).run(batch)
+    assert provider.asked == []
+    assert await chain.status(batch) == "queued"
+
+
+@pytest.mark.parametrize("foreign", [{"team_id": TeamId(new_id())}, {"project_id": ProjectId(new_id())}], ids=str)
+async def test_no_change_of_a_job_works_with_the_scope_of_another_tenant(
+    chain: Chain, foreign: dict[str, TeamId | ProjectId]
+) -> None:
+    batch = await chain.turn("Stop")
+    lease = timedelta(seconds=60)
+    async with chain.store.connection() as connection:
+        assert await jobs.claim(connection, replace(batch, **foreign), "foreign", lease) is None  # type: ignore[arg-type]
+        claim = await jobs.claim(connection, batch, "ours", lease)
+        assert claim is not None
+        theirs = replace(claim, **foreign)  # type: ignore[arg-type]
+        assert not await jobs.heartbeat(connection, theirs, lease)
+        assert not await jobs.complete(connection, theirs, 1)
+        assert not await jobs.release(connection, theirs)
+        assert await jobs.retry_or_fail(connection, theirs, None, "foreign") is None
+        assert await jobs.complete(connection, claim, 1)

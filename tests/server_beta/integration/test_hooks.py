@@ -16,8 +16,8 @@ from server_beta.services.context import Context
 from server_beta.services.group_commit import GroupCommit
 from server_beta.services.hooks import Hooks
 from server_beta.services.ingest import Ingest
-from server_beta.services.projects import Projects
 from server_beta.services.ownership import Ownership
+from server_beta.services.projects import Projects
 from server_beta.services.relay import Relay
 from server_beta.settings import Settings
 from server_beta.storage.database import Database

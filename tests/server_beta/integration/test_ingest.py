@@ -187,13 +187,44 @@ async def test_the_end_of_a_session_closes_a_turn_that_is_stored_beside_it(inges
 async def test_of_two_callers_the_second_is_not_told_that_the_event_is_new_when_the_first_has_gone(
     ingest: Ingest, tenant: Tenant
 ) -> None:
+    before = _two_in_flight(ingest, tenant)
     first = asyncio.create_task(_store(ingest, tenant, (tenant.event(), "event")))
     second = asyncio.create_task(_store(ingest, tenant, (tenant.event(), "event")))
-    await asyncio.sleep(0)  # both are waiting for the statement, which begins in the next turn of the loop
+    await asyncio.sleep(0)  # all of them have begun, and the last two share the next statement
     first.cancel()
     (stored,) = await second
+    await asyncio.gather(*before)
+    assert not stored.created
     assert stored.job is not None
     assert stored.job.source_id == stored.event.id
+
+
+async def test_of_identical_events_in_one_statement_the_first_is_new(ingest: Ingest, tenant: Tenant) -> None:
+    before = _two_in_flight(ingest, tenant)
+    same = await asyncio.gather(*(_store(ingest, tenant, (tenant.event(), "event")) for _ in range(3)))
+    await asyncio.gather(*before)
+    assert [stored.created for (stored,) in same] == [True, False, False]
+
+
+async def test_an_event_that_is_refused_does_not_fail_those_in_its_statement(
+    ingest: Ingest, tenant: Tenant, store: Database
+) -> None:
+    before = _two_in_flight(ingest, tenant)
+    gone = replace(tenant.event(1), project_id=ProjectId(new_id()), session_id=None)
+    results = await asyncio.gather(
+        _store(ingest, tenant, (tenant.event(0), "none")),
+        _store(ingest, tenant, (gone, "none")),
+        _store(ingest, tenant, (tenant.event(2), "none")),
+        return_exceptions=True,
+    )
+    await asyncio.gather(*before)
+    assert [isinstance(result, NotFound) for result in results] == [False, True, False]
+    assert await count(store, "agent_events") == 4
+
+
+def _two_in_flight(ingest: Ingest, tenant: Tenant) -> list[asyncio.Task[list[Ingested]]]:
+    """Begin as many statements as may be in flight, so that what comes next shares one."""
+    return [asyncio.create_task(_store(ingest, tenant, (tenant.event(number), "none"))) for number in (90, 91)]
 
 
 async def test_new_jobs_are_published_and_replays_are_not(

@@ -33,8 +33,6 @@ _RETURNED = {
     "tenants/projects": _names(Project),
     "keys/by_hash": _names(ApiKey),
     "keys/insert": _names(ApiKey),
-    "keys/list": _names(ApiKey),
-    "keys/revoke": _names(ApiKey),
     "sessions/by_content_id": _names(Session),
     "sessions/end": _names(Session),
     "sessions/find_or_create": _names(Session),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -231,6 +233,20 @@ def test_an_event_that_was_delivered_and_spooled_is_stored_once(data_dir: Path, 
         eventually_sync(lambda: not list(spool.glob("*.http")))
         assert server.ask("GET", "/api/health").body["eventsToday"] == 1
         assert server.hook("UserPromptSubmit", body, X_Claude_Mem_Event_Id=event_id).status == 200
+
+
+def test_a_caller_that_waits_is_answered_when_the_server_stops(data_dir: Path, database: str) -> None:
+    settings = {"CLAUDE_MEM_SERVER_DATABASE_URL": database, "CLAUDE_MEM_GENERATION_DISABLED": "1"}
+    with running_server(data_dir, **settings) as server, ThreadPoolExecutor() as threads:
+        project = server.ask("POST", "/v1/projects", {"key": "git:example.org/w", "name": "w"}).body["project"]["id"]
+        event = {"projectId": project, "sourceType": "api", "eventType": "note", "occurredAtEpoch": 1}
+        waiting = threads.submit(server.ask, "POST", "/v1/events?wait=true", event)
+        eventually_sync(lambda: server.ask("GET", "/api/health").body["eventsToday"] == 1)
+        began = time.monotonic()
+        assert command(data_dir, "stop", **settings).returncode == 0
+        assert time.monotonic() - began < 6
+        answer = waiting.result()
+        assert (answer.status, answer.body["waitTimedOut"]) == (201, True)
 
 
 def test_a_server_whose_postgres_is_killed_says_so_and_recovers_by_itself() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.worker.parts import Chain, body, edit, headers, prompt, stop
 from worker.domain.errors import Unavailable
+from worker.domain.records import HookAnswer
 from worker.services.context import Context
 from worker.services.drain_spool import DrainSpool
 from worker.services.hooks import Hooks
@@ -108,3 +112,39 @@ async def test_a_database_that_is_away_leaves_everything_where_it_is(spool: Drai
 def test_a_folder_that_does_not_exist_is_an_empty_one(spool: DrainSpool) -> None:
     spool.folder.rmdir()
     assert spool.state() == {"pending": 0, "rejected": 0, "dropped": 0}
+
+
+async def test_what_no_hook_writes_keeps_nobody_waiting(spool: DrainSpool, chain: Chain) -> None:
+    (spool.folder / f"{1:015d}-folder.http").mkdir()
+    os.mkfifo(spool.folder / f"{2:015d}-fifo.http")
+    (spool.folder / f"{3:015d}-link.http").symlink_to("/nowhere")
+    with (spool.folder / f"{4:015d}-huge.http").open("wb") as huge:
+        huge.truncate(1 << 40)
+    _write(spool, 5, stop(), "good")
+    async with asyncio.timeout(10):
+        await spool.run()
+    assert chain.rows("SELECT event_type FROM events") == [("Stop",)]
+    assert spool.state() == {"pending": 0, "rejected": 4, "dropped": 0}
+
+
+async def test_an_event_that_fails_for_no_known_reason_is_put_off(
+    spool: DrainSpool, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    received: list[str] = []
+    receive = Hooks.receive
+
+    async def failing(hooks: Hooks, name: str, body: Mapping[str, object], headers: Mapping[str, str]) -> HookAnswer:
+        received.append(name)
+        if name == "UserPromptSubmit":
+            raise RuntimeError("nobody thought of this")
+        return await receive(hooks, name, body, headers)
+
+    monkeypatch.setattr(Hooks, "receive", failing)
+    bad = _write(spool, 1, prompt("Fix it."), "bad")
+    _write(spool, 2, stop(), "good")
+    await spool.run()
+    _write(spool, 3, stop(), "later")
+    await spool.run()
+    assert received == ["UserPromptSubmit", "Stop", "Stop"]
+    assert chain.rows("SELECT event_type FROM events") == [("Stop",), ("Stop",)]
+    assert bad.exists()
