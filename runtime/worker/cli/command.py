@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..domain.errors import ClaudeMemError
-from ..settings import data_folder
+from ..overrides import data_folder
 from .output import Report, emit, emit_failure
 from .runtime import Runtime
 from .state import StateFolder
