@@ -19,6 +19,7 @@ from .private_file import write_private
 from .processes import spawn
 
 _INITDB_SECONDS = 120.0
+_ABANDONED_SECONDS = 10.0
 
 
 def check_version(cluster: Path) -> None:
@@ -44,7 +45,7 @@ async def create_cluster(cluster: Path, binaries: Binaries, server: Account, pas
     """Run initdb beside the final place, with a password for the superuser `postgres`, and move the result there."""
     home = cluster.parent
     for abandoned in home.glob("new-*"):
-        shutil.rmtree(abandoned, ignore_errors=True)
+        await _remove(abandoned)
     account = named_account(server).reaching(cluster, [binaries.initdb, binaries.postgres], binaries.folders)
     work = Path(tempfile.mkdtemp(prefix="new-", dir=home))
     try:
@@ -57,6 +58,14 @@ async def create_cluster(cluster: Path, binaries: Binaries, server: Account, pas
         _sync(home)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+async def _remove(abandoned: Path) -> None:
+    # An initdb whose server was killed ends a moment later, and until then fills the folder that is being emptied.
+    patience = time.monotonic() + _ABANDONED_SECONDS
+    while abandoned.exists() and time.monotonic() < patience:
+        shutil.rmtree(abandoned, ignore_errors=True)
+        await asyncio.sleep(0.05)
 
 
 async def _run_initdb(work: Path, binaries: Binaries, account: Account, log: Log) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..domain.errors import Forbidden, NotFound
 from ..domain.ids import ProjectId
 from ..domain.principals import Principal, Scope
+from ..domain.privacy import protect_text
 from ..domain.records import Project
 from ..storage import audit, tenants
 from ..storage.database import Database
@@ -43,6 +44,7 @@ class Projects:
         A key for one project finds that project only and never makes another: NotFound for it, Forbidden for a
         caller without `projects:write`.
         """
+        key, name = protect_text(key), protect_text(name)
         async with self.database.connection() as connection:
             known = await tenants.project_by_key(connection, principal.team_id, key)
         if known is not None:

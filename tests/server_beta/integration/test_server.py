@@ -110,6 +110,11 @@ def test_bad_input_gets_a_clear_error_and_loses_nothing(server: Server) -> None:
         assert stored["payload"]["text"] == kept
 
 
+def test_a_project_s_name_is_protected_like_everything_else(server: Server) -> None:
+    named = {"key": "git:example.org/named", "name": "named <private>canary-7f3a</private>"}
+    assert "canary" not in server.ask("POST", "/v1/projects", named).body["project"]["name"]
+
+
 def test_info_shows_what_the_server_is_made_of(server: Server) -> None:
     info = server.ask("GET", "/v1/info").body
     assert info["postgres"] == {
