@@ -45,7 +45,7 @@ async def create_cluster(cluster: Path, binaries: Binaries, server: Account, pas
     """Run initdb beside the final place, with a password for the superuser `postgres`, and move the result there."""
     home = cluster.parent
     for abandoned in home.glob("new-*"):
-        await _remove(abandoned)
+        await asyncio.to_thread(_remove, abandoned)
     account = named_account(server).reaching(cluster, [binaries.initdb, binaries.postgres], binaries.folders)
     work = Path(tempfile.mkdtemp(prefix="new-", dir=home))
     try:
@@ -60,12 +60,12 @@ async def create_cluster(cluster: Path, binaries: Binaries, server: Account, pas
         shutil.rmtree(work, ignore_errors=True)
 
 
-async def _remove(abandoned: Path) -> None:
+def _remove(abandoned: Path) -> None:
     # An initdb whose server was killed ends a moment later, and until then fills the folder that is being emptied.
     patience = time.monotonic() + _ABANDONED_SECONDS
     while abandoned.exists() and time.monotonic() < patience:
         shutil.rmtree(abandoned, ignore_errors=True)
-        await asyncio.sleep(0.05)
+        time.sleep(0.05)
 
 
 async def _run_initdb(work: Path, binaries: Binaries, account: Account, log: Log) -> None:
