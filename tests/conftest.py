@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from tests.support.embedded_postgres import running_server
 from tests.support.postgres import PostgresServer
 from tests.support.processes import watched_data_dir
 from tests.support.redis import RedisServer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hangups_end_programs() -> None:
+    """Let SIGHUP do what it does: under nohup it is ignored, and every program under test would inherit that."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from urllib.parse import unquote
 from uuid import UUID
 
 from .errors import InvalidInput, Issue
-from .ids import EventId, derived_id, digest
+from .ids import EventId, derived_id
 from .privacy import protect
-from .projects import ProjectRef, name_from_key, project_of_folder
+from .projects import ProjectRef, name_from_key, project_of_folder, short_key
 from .text import cap, cap_json, one_line, scrub
 
 STORED_EVENTS = frozenset(
@@ -36,9 +36,6 @@ MAX_STRING_CHARACTERS = 64 * 1024
 MAX_PAYLOAD_BYTES = 256 * 1024
 _MAX_ID_CHARACTERS = 200
 _MAX_PATH_CHARACTERS = 4096
-# A project's key is part of an index: a longer one keeps its beginning and the digest of the whole.
-_MAX_KEY_CHARACTERS = 400
-_KEPT_OF_LONG_KEY = 300
 # The last instant that a datetime holds, less a day so that every time zone can show it.
 _MAX_MILLISECONDS = 253_402_214_400_000
 
@@ -186,10 +183,6 @@ def _content_id(project: ProjectRef, event_name: str, session_id: str | None, pa
     return derived_id("hook-event", project.key, session_id, event_name, content)
 
 
-def _short_enough(key: str) -> str:
-    return key if len(key) <= _MAX_KEY_CHARACTERS else f"{key[:_KEPT_OF_LONG_KEY]}~{digest(key)[:32]}"
-
-
 class _Reader:
     """Reads members and headers, and gathers every issue instead of stopping at the first."""
 
@@ -259,7 +252,7 @@ class _Reader:
         if key is None:
             return project_of_folder(root or self._folder())
         name = one_line(self._header_text("x-claude-mem-project-name") or "", 200)
-        return ProjectRef(_short_enough(key), name or name_from_key(key), root)
+        return ProjectRef(short_key(key), name or name_from_key(key), root)
 
     def _folder(self) -> str:
         folder = self.body.get("cwd")

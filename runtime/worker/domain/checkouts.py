@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .projects import short_key
 from .text import cap, scrub
 
 _MAX_KEY_CHARACTERS = 4096
@@ -16,7 +17,7 @@ _COMMENTS = (" #", " ;", "\t#", "\t;")
 def remote_key(config: str) -> str | None:
     """Make the key of the repository whose git configuration this is; None when it has no remote elsewhere."""
     remote = normalised_remote(_remote_url(config))
-    return cap(scrub(f"git:{remote}"), _MAX_KEY_CHARACTERS).strip() if remote else None
+    return short_key(cap(scrub(f"git:{remote}"), _MAX_KEY_CHARACTERS).strip()) if remote else None
 
 
 def normalised_remote(url: str) -> str:

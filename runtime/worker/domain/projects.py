@@ -9,6 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from .ids import digest
+
+# A project's key is part of an index: a longer one keeps its beginning and the digest of the whole.
+_MAX_KEY_CHARACTERS = 400
+_KEPT_OF_LONG_KEY = 300
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
@@ -28,6 +33,11 @@ def project_of_folder(folder: str) -> ProjectRef:
     root = _normalised(folder)
     key = f"path:{hashlib.sha256(root.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
     return ProjectRef(key, posixpath.basename(root) or root, root)
+
+
+def short_key(key: str) -> str:
+    """Bring a key that a client sent to the length that is stored; a short one stays as it is."""
+    return key if len(key) <= _MAX_KEY_CHARACTERS else f"{key[:_KEPT_OF_LONG_KEY]}~{digest(key)[:32]}"
 
 
 def name_from_key(key: str) -> str:
