@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
