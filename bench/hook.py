@@ -15,7 +15,11 @@ from .server import ROOT, running
 _ROUNDS = 60
 _AT_ONCE = 16
 _SAMPLE = ROOT / "tests" / "data" / "claude_code" / "samples" / "PostToolUse.Edit.json"
-_HOOK = [sys.executable, "-I", "-S", str(ROOT / "hooks" / "hook.py"), "PostToolUse"]
+_HOOKS_JSON = json.loads((ROOT / "plugin" / "hooks" / "hooks.json").read_text("utf-8"))["hooks"]
+_HOOK = [
+    sys.executable,
+    *(word.replace("${CLAUDE_PLUGIN_ROOT}", str(ROOT)) for word in _HOOKS_JSON["PostToolUse"][0]["hooks"][0]["args"]),
+]
 _BARE = [sys.executable, "-I", "-S", "-c", "pass"]
 
 

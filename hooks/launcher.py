@@ -7,6 +7,7 @@ They also unpack themselves, below the folder that this program chooses, and rem
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -26,7 +27,7 @@ _USAGE = """\
 claude-mem: long-term memory for coding agents
 
   claude-mem <command>          the local worker: start, stop, restart, status, search, doctor, …
-  claude-mem server-<command>   the server-beta runtime: server-start, server-stop, server-status, server-api-key, …
+  claude-mem server-<command>   the server-beta runtime: server-start, server-stop, server-status, server-doctor, …
   claude-mem mcp                serve the memory of the runtime that CLAUDE_MEM_RUNTIME names to an agent
 
 A command that does not exist is answered with the names of those that do."""
@@ -94,6 +95,8 @@ def unpack_folder(environment: Mapping[str, str]) -> str:
     folder = environment.get("CLAUDE_PLUGIN_DATA") or data_folder(environment)
     if not folder:
         sys.exit("claude-mem found no home folder; set CLAUDE_MEM_DATA_DIR to a folder of yours.")
+    with contextlib.suppress(OSError):  # the bundle says what is wrong with it
+        os.makedirs(folder, mode=0o700, exist_ok=True)
     return os.path.join(folder, "bundles")
 
 

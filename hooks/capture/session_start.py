@@ -81,6 +81,8 @@ class SessionStart:
             return f"claude-mem: {name} could not store an event ({outcome.text}); {advice}. {waits}"
         if route.is_remote:
             return f"claude-mem: {name} cannot be reached ({outcome.text}); check CLAUDE_MEM_SERVER_URL. {waits}"
+        if self._settings.problem:
+            return f"claude-mem: {self._settings.problem}; mend it or move it away. {waits}"
         if self._is_first_use:
             return "claude-mem is starting for the first time; memory begins with this session."
         doing = "was not running and is being started" if spawned else "is not running yet"

@@ -15,6 +15,7 @@ from pathlib import Path
 from worker.cli import identity
 from worker.cli.identity import ProcessIdentity
 
+_HOOKS_JSON = Path(__file__).resolve().parents[2] / "plugin" / "hooks" / "hooks.json"
 SESSION_ID = "901ebc90-918a-4f98-b816-b7f38ad9db36"
 # Far above any deadline of the hook, far below what a client would call hung.
 PATIENCE_SECONDS = 20
@@ -82,7 +83,10 @@ class HookClient:
         )
 
     def command(self, event: str) -> list[str]:
-        return [self.python, "-I", "-S", str(self.hooks / "hook.py"), event]
+        """The command line of the plugin's hooks.json, with this hook in the plugin's place."""
+        (group,) = json.loads(_HOOKS_JSON.read_text("utf-8"))["hooks"]["Stop"]
+        *inline, _, _ = group["hooks"][0]["args"]
+        return [self.python, *inline, str(self.hooks / "hook.py"), event]
 
     def environment(self, without: tuple[str, ...] = (), **env: str) -> dict[str, str]:
         whole = {

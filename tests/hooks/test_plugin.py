@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.hooks.test_contract import EVENTS
 
@@ -38,10 +41,23 @@ def test_every_hook_is_a_synchronous_command_without_a_shell() -> None:
         ((hook,)) = group["hooks"]
         assert set(hook) == {"type", "command", "args", "timeout"}
         assert (hook["type"], hook["command"]) == ("command", "python3")
-        isolated, without_site, script, argument = hook["args"]
-        assert (isolated, without_site, argument) == ("-I", "-S", event)
+        isolated, without_site, inline, _, script, argument = hook["args"]
+        assert (isolated, without_site, inline, argument) == ("-I", "-S", "-c", event)
         assert (ROOT / script.removeprefix(PLUGIN_ROOT)).is_file()
         assert 2 < hook["timeout"] <= 10
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_a_plugin_that_is_gone_blocks_nothing(tmp_path: Path, event: str) -> None:
+    """Python answers a missing script with exit code 2, which would erase the user's prompt."""
+    done = subprocess.run(_command(event, tmp_path / "removed"), input=b"{}", capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def _command(event: str, root: Path) -> list[str]:
+    (group,) = _hooks()[event]
+    (hook,) = group["hooks"]
+    return [sys.executable, *(argument.replace("${CLAUDE_PLUGIN_ROOT}", str(root)) for argument in hook["args"])]
 
 
 def test_only_reading_a_file_asks_before_a_tool_runs() -> None:
