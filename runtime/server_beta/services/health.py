@@ -96,7 +96,7 @@ class Health:
                 "jobs": stored["jobs"],
                 "eventsToday": stored["eventsToday"],
                 "spool": spool,
-                "spend": {"todayTokens": 0, "dailyBudget": None},
+                "spend": {"todayTokens": stored["todayTokens"], "dailyBudget": None},
             },
         )
 
@@ -136,14 +136,14 @@ class Health:
         try:
             async with asyncio.timeout(_PROBE_SECONDS), self.database.connection() as connection:
                 counts = await jobs.counts(connection)
-                events_today = await health.events_since(connection, midnight)
+                events_today, tokens_today = await health.since(connection, midnight)
         except (Unavailable, TimeoutError):
-            return {"jobs": None, "eventsToday": None}
+            return {"jobs": None, "eventsToday": None, "todayTokens": None}
         by_status = {
             status.value: sum(count for (_, at), count in counts.items() if at is status)
             for status in (JobStatus.QUEUED, JobStatus.PROCESSING, JobStatus.FAILED)
         }
-        return {"jobs": by_status, "eventsToday": events_today}
+        return {"jobs": by_status, "eventsToday": events_today, "todayTokens": tokens_today}
 
     def _generation_status(self) -> str:
         if self.settings.generation_disabled:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from ..domain.ids import first_id_at
 from .database import Connection
 
 
@@ -13,7 +14,7 @@ async def schema_version(connection: Connection) -> int:
     return int(row["schema_version"] or 0) if row else 0
 
 
-async def events_since(connection: Connection, since: datetime) -> int:
-    """Count the events stored since an instant."""
-    row = await connection.row("health/today", since)
-    return int(row["events"]) if row else 0
+async def since(connection: Connection, instant: datetime) -> tuple[int, int]:
+    """Count the events stored and the tokens spent since an instant."""
+    row = await connection.row("health/today", first_id_at(instant), instant)
+    return (int(row["events"]), int(row["tokens"])) if row else (0, 0)

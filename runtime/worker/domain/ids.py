@@ -6,6 +6,7 @@ import hashlib
 import os
 import time
 import uuid
+from datetime import datetime
 from typing import NewType
 
 TeamId = NewType("TeamId", uuid.UUID)
@@ -27,6 +28,11 @@ def new_id() -> uuid.UUID:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return uuid.UUID(int=value)
+
+
+def first_id_at(instant: datetime) -> uuid.UUID:
+    """Return the lowest id that `new_id` can make at an instant or later."""
+    return uuid.UUID(int=int(instant.timestamp() * 1000) << 80)
 
 
 def derived_id(kind: str, *parts: object) -> uuid.UUID:
