@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +26,10 @@ Behaviour = Callable[[bytes, socket.socket], None]
 
 @contextmanager
 def listener(behave: Behaviour) -> Iterator[Address]:
-    """Listen, and treat each connection as told, once it has sent its request's head."""
+    """Listen, and treat each connection as told, once its whole request is read.
+
+    A socket closed with bytes unread resets the connection, and the reset may overtake the answer.
+    """
 
     def accept() -> None:
         while True:
@@ -34,7 +38,7 @@ def listener(behave: Behaviour) -> Iterator[Address]:
             except OSError:
                 return
             with connection:
-                behave(connection.recv(1 << 16), connection)
+                behave(whole_request(connection), connection)
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = Thread(target=accept)
@@ -44,6 +48,21 @@ def listener(behave: Behaviour) -> Iterator[Address]:
         finally:
             listening.shutdown(socket.SHUT_RDWR)
             thread.join()
+
+
+def whole_request(connection: socket.socket) -> bytes:
+    received = b""
+    while b"\r\n\r\n" not in received:
+        if not (more := connection.recv(1 << 16)):
+            return received
+        received += more
+    head, body = received.split(b"\r\n\r\n", 1)
+    length = re.search(rb"(?i)content-length: (\d+)", head)
+    missing = (int(length[1]) if length else 0) - len(body)
+    while missing > 0 and (more := connection.recv(missing)):
+        received += more
+        missing -= len(more)
+    return received
 
 
 def saying(status: str, body: bytes) -> Behaviour:
