@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from .ids import ApiKeyId, EventId, JobId, ProjectId, SessionId, TeamId
 from .jobs import JobStatus, SourceType
 from .observations import Observation
+
+# What the wire says of a job and the queue: it is there, it will be once the queue answers, there is no job.
+Transport = Literal["enqueued", "queued_only", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +159,7 @@ class Ingested:
     event: Event
     job: Job | None
     created: bool
-    transport: str
+    transport: Transport
 
 
 @dataclass(frozen=True, slots=True)

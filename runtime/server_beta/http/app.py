@@ -21,7 +21,7 @@ def build_app(services: Services, settings: Settings) -> web.Application:
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[middleware])
     app[SERVICES] = services
     for route in ROUTES:
-        added = app.router.add_route(route.method, route.path, route.handler, expect_handler=expect_later)
+        added = app.router.add_route(route.method, route.path, route.serve(), expect_handler=expect_later)
         scopes[added] = route.scope
     app.on_response_prepare.append(add_headers)
     return app

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from uuid import uuid4
 
 import structlog
@@ -16,7 +16,6 @@ from ..domain.principals import Principal, Scope
 from .exchange import PRINCIPAL, REQUEST_ID
 from .origins import OriginRule, is_loopback, is_proxied
 from .problems import is_expected, problem_of, whereabouts
-from .routes import Handler
 from .services import Services
 
 SECURITY_HEADERS = {
@@ -32,6 +31,8 @@ SECURITY_HEADERS = {
 # What a caller that went away, or a stop that ran out of patience, left: no answer was sent.
 _CLIENT_GONE = 499
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = structlog.get_logger(__name__)
 

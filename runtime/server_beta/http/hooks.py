@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aiohttp import web
-
 from ..domain.errors import Issue, NotFound
-from .body import read_json
-from .exchange import PRINCIPAL, REQUEST_ID, SERVICES, answer
-from .validation import checked, invalid
+from .exchange import Answer, Exchange
+from .validation import invalid
 
 ADAPTERS = frozenset({"claude-code"})
 
 
-async def receive(request: web.Request) -> web.Response:
+async def receive(exchange: Exchange, adapter: str, event: str, body: dict[str, object]) -> Answer[dict[str, object]]:
     """Take a client's hook JSON; 201 for a new event, 200 for one that was known or that stores nothing."""
-    if request.match_info["adapter"] not in ADAPTERS:
+    if adapter not in ADAPTERS:
         raise NotFound(f"There is no such adapter; this server knows {', '.join(sorted(ADAPTERS))}.")
-    _check_headers(request.headers)
-    body = checked(await read_json(request), dict[str, object])
-    received = await request.app[SERVICES].hooks.receive(
-        request[PRINCIPAL], request.match_info["event"], body, request.headers, request[REQUEST_ID]
-    )
-    return answer(received.output, 201 if received.created else 200)
+    headers = exchange.request.headers
+    _check_headers(headers)
+    received = await exchange.services.hooks.receive(exchange.principal, event, body, headers, exchange.request_id)
+    return Answer(received.output, 201 if received.created else 200)
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:

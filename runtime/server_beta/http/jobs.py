@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from uuid import UUID
+
+from msgspec import Struct
 
 from ..domain.ids import JobId
 from . import wire
-from .exchange import PRINCIPAL, SERVICES, answer, path_id
+from .exchange import Answer, Exchange
 
 
-async def get(request: web.Request) -> web.Response:
+class JobReply(Struct, rename="camel"):
+    """One generation job."""
+
+    generation_job: wire.GenerationJob
+
+
+async def get(exchange: Exchange, id: UUID) -> Answer[JobReply]:
     """Read one generation job."""
-    job = await request.app[SERVICES].jobs.get(request[PRINCIPAL], JobId(path_id(request)))
-    return answer({"generationJob": wire.job(job)})
+    return Answer(JobReply(wire.job(await exchange.services.jobs.get(exchange.principal, JobId(id)))))

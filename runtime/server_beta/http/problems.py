@@ -19,7 +19,7 @@ from ..domain.errors import (
     Unauthorized,
     Unavailable,
 )
-from .exchange import answer
+from .exchange import json_response
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,4 +110,4 @@ def _problem(status: HTTPStatus, error: str, message: str, issues: tuple[Issue, 
     }
     if issues:
         body["issues"] = issues
-    return answer(body, status, "application/problem+json")
+    return json_response(body, status, "application/problem+json")

@@ -2,38 +2,61 @@
 
 from __future__ import annotations
 
-from aiohttp import web
-from msgspec import UNSET
+from uuid import UUID
+
+from msgspec import UNSET, Struct, UnsetType
 
 from ..domain.ids import ProjectId
 from . import wire
-from .body import read_json
-from .exchange import PRINCIPAL, REQUEST_ID, SERVICES, answer, path_id
-from .requests import ProjectBody, ProjectsQuery
-from .validation import checked, checked_query
+from .exchange import Answer, Exchange
+from .fields import ExternalId, Name
 
 
-async def list_all(request: web.Request) -> web.Response:
+class ProjectBody(Struct, rename="camel", frozen=True):
+    """A project by its key, as `POST /v1/projects` and a session's start name it."""
+
+    key: ExternalId
+    name: Name | None = None
+
+
+class ProjectsQuery(Struct, rename="camel", frozen=True, forbid_unknown_fields=True):
+    """Which projects to list: all, or those with this key or name."""
+
+    key: ExternalId | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+
+
+class ProjectReply(Struct):
+    """One project."""
+
+    project: wire.Project
+
+
+class ProjectsReply(Struct):
+    """Projects, by name."""
+
+    projects: list[wire.Project]
+
+
+async def list_all(exchange: Exchange, query: ProjectsQuery) -> Answer[ProjectsReply]:
     """List the projects that the caller sees, or those with a key or a name."""
-    query = checked_query(request.query, ProjectsQuery)
-    found = await request.app[SERVICES].projects.list(
-        request[PRINCIPAL],
+    found = await exchange.services.projects.list(
+        exchange.principal,
         key=None if query.key is UNSET else query.key,
         name=None if query.name is UNSET else query.name,
     )
-    return answer({"projects": [wire.project(project) for project in found]})
+    return Answer(ProjectsReply([wire.project(project) for project in found]))
 
 
-async def create(request: web.Request) -> web.Response:
+async def create(exchange: Exchange, body: ProjectBody) -> Answer[ProjectReply]:
     """Find or create the project with this key; 201 when it is new."""
-    body = checked(await read_json(request), ProjectBody)
-    project, created = await request.app[SERVICES].projects.find_or_create(
-        request[PRINCIPAL], body.key, body.name or body.key, request[REQUEST_ID]
+    project, created = await exchange.services.projects.find_or_create(
+        exchange.principal, body.key, body.name or body.key, exchange.request_id
     )
-    return answer({"project": wire.project(project)}, 201 if created else 200)
+    return Answer(ProjectReply(wire.project(project)), 201 if created else 200)
 
 
-async def get(request: web.Request) -> web.Response:
+async def get(exchange: Exchange, id: UUID) -> Answer[ProjectReply]:
     """Read one project."""
-    project = await request.app[SERVICES].projects.get(request[PRINCIPAL], ProjectId(path_id(request)))
-    return answer({"project": wire.project(project)})
+    project = await exchange.services.projects.get(exchange.principal, ProjectId(id))
+    return Answer(ProjectReply(wire.project(project)))

@@ -1,60 +1,107 @@
-"""What was remembered: the context of a session start, lists of observations, search, what happened around one."""
+"""What is remembered: the context of a session start, search, and what happened around an observation."""
 
 from __future__ import annotations
 
-from aiohttp import web
-from msgspec import UNSET
+from typing import Annotated
+from uuid import UUID
 
-from ..domain.ids import ObservationId, ProjectId
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from ..domain.ids import ProjectId
+from ..domain.records import SearchRequest, TimelineRequest
 from . import wire
-from .body import read_json
-from .cursors import write_cursor
-from .exchange import PRINCIPAL, SERVICES, answer, path_id
-from .requests import ContextQuery, NamedBody, ObservationsQuery, SearchBody, TimelineQuery
-from .validation import checked, checked_query
+from .exchange import Answer, Exchange
+from .fields import ExternalId, FilePath, Instant, Name, Question, Word, instant
+from .observations import check_ids
 
 
-async def recent_context(request: web.Request) -> web.Response:
+class ContextQuery(Struct, rename="camel", frozen=True, forbid_unknown_fields=True):
+    """Which project's context to render: by id, or by key."""
+
+    project_id: UUID | UnsetType = UNSET
+    project: ExternalId | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if (self.project_id is UNSET) == (self.project is UNSET):
+            raise ValueError("needs either projectId or project")
+
+
+class TimelineQuery(Struct, rename="camel", frozen=True, forbid_unknown_fields=True):
+    """Around which observation to look, and how far."""
+
+    anchor: Name
+    before: Annotated[int, Meta(ge=0, le=50)] = 5
+    after: Annotated[int, Meta(ge=0, le=50)] = 5
+
+    def to_domain(self) -> TimelineRequest:
+        """Make the request; raises InvalidInput for an anchor that cannot be an id."""
+        check_ids({"$.anchor": self.anchor})
+        return TimelineRequest(self.anchor, self.before, self.after)
+
+
+class SearchBody(Struct, rename="camel", frozen=True):
+    """A question to the store."""
+
+    query: Question
+    project_id: UUID | None = None
+    kinds: Annotated[list[Word], Meta(max_length=50)] | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+    files: Annotated[list[FilePath], Meta(max_length=100)] | None = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    offset: Annotated[int, Meta(ge=0, le=10_000)] = 0
+
+    def to_domain(self) -> SearchRequest:
+        """Make the question; empty lists filter nothing."""
+        return SearchRequest(
+            query=self.query,
+            project_id=None if self.project_id is None else ProjectId(self.project_id),
+            kinds=tuple(self.kinds) if self.kinds else None,
+            since=None if self.since is None else instant(self.since),
+            until=None if self.until is None else instant(self.until),
+            files=tuple(self.files) if self.files else None,
+            limit=self.limit,
+            offset=self.offset,
+        )
+
+
+class ContextReply(Struct, rename="camel"):
+    """What a session start injects, and the observations that are named in it."""
+
+    context: str
+    observation_ids: list[UUID]
+
+
+class TimelineReply(Struct, rename="camel"):
+    """An observation amid its neighbours, oldest first."""
+
+    anchor_id: UUID
+    observations: list[wire.Observation]
+
+
+class SearchReply(Struct):
+    """What a search found, best match first."""
+
+    observations: list[wire.Hit]
+
+
+async def recent_context(exchange: Exchange, query: ContextQuery) -> Answer[ContextReply]:
     """Render what a session start injects, and name the observations in it."""
-    query = checked_query(request.query, ContextQuery)
-    page = await request.app[SERVICES].context.recent(
-        request[PRINCIPAL],
+    page = await exchange.services.context.recent(
+        exchange.principal,
         project_id=None if query.project_id is UNSET else ProjectId(query.project_id),
         project_key=None if query.project is UNSET else query.project,
     )
-    return answer({"context": page.text, "observationIds": page.ids})
+    return Answer(ContextReply(page.text, list(page.ids)))
 
 
-async def list_observations(request: web.Request) -> web.Response:
-    """List observations, newest first; `nextCursor` is null on the last page."""
-    wanted = checked_query(request.query, ObservationsQuery).to_domain()
-    found, has_more = await request.app[SERVICES].observations.list(request[PRINCIPAL], wanted)
-    next_cursor = write_cursor(found[-1].created_at, found[-1].id) if has_more else None
-    return answer({"observations": [wire.observation(one) for one in found], "nextCursor": next_cursor})
+async def timeline(exchange: Exchange, query: TimelineQuery) -> Answer[TimelineReply]:
+    """Read an observation amid its neighbours in its project."""
+    anchor, around = await exchange.services.observations.timeline(exchange.principal, query.to_domain())
+    return Answer(TimelineReply(anchor.id, [wire.observation(one) for one in around]))
 
 
-async def get_observation(request: web.Request) -> web.Response:
-    """Read one observation."""
-    observation = await request.app[SERVICES].observations.get(request[PRINCIPAL], ObservationId(path_id(request)))
-    return answer({"observation": wire.observation(observation)})
-
-
-async def named_observations(request: web.Request) -> web.Response:
-    """Read observations by their ids, oldest first; ids that name nothing here are absent."""
-    ids = checked(await read_json(request), NamedBody).to_domain()
-    found = await request.app[SERVICES].observations.named(request[PRINCIPAL], ids)
-    return answer({"observations": [wire.observation(one) for one in found]})
-
-
-async def timeline(request: web.Request) -> web.Response:
-    """Read an observation amid its neighbours in its project, oldest first."""
-    wanted = checked_query(request.query, TimelineQuery).to_domain()
-    anchor, around = await request.app[SERVICES].observations.timeline(request[PRINCIPAL], wanted)
-    return answer({"anchorId": anchor.id, "observations": [wire.observation(one) for one in around]})
-
-
-async def search(request: web.Request) -> web.Response:
-    """Search the observations that the caller sees, best match first."""
-    body = checked(await read_json(request), SearchBody)
-    hits = await request.app[SERVICES].observations.search(request[PRINCIPAL], body.to_domain())
-    return answer({"observations": [wire.hit(hit) for hit in hits]})
+async def search(exchange: Exchange, body: SearchBody) -> Answer[SearchReply]:
+    """Search the observations that the caller sees."""
+    hits = await exchange.services.observations.search(exchange.principal, body.to_domain())
+    return Answer(SearchReply([wire.hit(hit) for hit in hits]))

@@ -2,47 +2,84 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from uuid import UUID
+
+from msgspec import UNSET, Struct, UnsetType
 
 from ..domain.ids import ProjectId, SessionId
+from ..domain.records import NewSession
 from . import wire
-from .body import read_json
-from .exchange import PRINCIPAL, REQUEST_ID, SERVICES, answer, path_id
-from .requests import SessionBody
-from .validation import checked
+from .exchange import Answer, Exchange
+from .fields import ExternalId, Name, Word
+from .projects import ProjectBody
 
 
-async def start(request: web.Request) -> web.Response:
+class SessionBody(Struct, rename="camel", frozen=True):
+    """The start of a session, in a project that exists or one that is named by key."""
+
+    project_id: UUID | None = None
+    project: ProjectBody | None = None
+    external_session_id: ExternalId | None = None
+    content_session_id: ExternalId | None = None
+    agent_id: Name | None = None
+    agent_type: Name | None = None
+    platform_source: Word | None = None
+    metadata: dict[str, object] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.project_id is None) == (self.project is None):
+            raise ValueError("needs either projectId or project")
+
+    def to_domain(self, project_id: ProjectId) -> NewSession:
+        """Make the session to find or create, in the project that was found."""
+        return NewSession(
+            project_id=project_id,
+            external_session_id=self.external_session_id,
+            content_session_id=self.content_session_id,
+            agent_id=self.agent_id,
+            agent_type=self.agent_type,
+            platform_source=self.platform_source or "api",
+            metadata=self.metadata,
+        )
+
+
+class SessionReply(Struct):
+    """One session."""
+
+    session: wire.Session
+
+
+class EndReply(Struct, rename="camel"):
+    """An ended session, with the job of its summary where there was something to summarise."""
+
+    session: wire.Session
+    generation_job: wire.GenerationJob | UnsetType = UNSET
+
+
+async def start(exchange: Exchange, body: SessionBody) -> Answer[SessionReply]:
     """Find or create a session; 201 when it is new."""
-    body = checked(await read_json(request), SessionBody)
-    session, created = await request.app[SERVICES].sessions.start(
-        request[PRINCIPAL], body.to_domain(await _project_id(request, body))
-    )
-    return answer({"session": wire.session(session)}, 201 if created else 200)
+    new = body.to_domain(await _project_id(exchange, body))
+    session, created = await exchange.services.sessions.start(exchange.principal, new)
+    return Answer(SessionReply(wire.session(session)), 201 if created else 200)
 
 
-async def get(request: web.Request) -> web.Response:
+async def get(exchange: Exchange, id: UUID) -> Answer[SessionReply]:
     """Read one session."""
-    session = await request.app[SERVICES].sessions.get(request[PRINCIPAL], SessionId(path_id(request)))
-    return answer({"session": wire.session(session)})
+    session = await exchange.services.sessions.get(exchange.principal, SessionId(id))
+    return Answer(SessionReply(wire.session(session)))
 
 
-async def end(request: web.Request) -> web.Response:
+async def end(exchange: Exchange, id: UUID) -> Answer[EndReply]:
     """End a session; ending it again answers the same."""
-    session, job = await request.app[SERVICES].sessions.end(
-        request[PRINCIPAL], SessionId(path_id(request)), request[REQUEST_ID]
-    )
-    reply: wire.Wire = {"session": wire.session(session)}
-    if job is not None:
-        reply["generationJob"] = wire.job(job)
-    return answer(reply)
+    session, job = await exchange.services.sessions.end(exchange.principal, SessionId(id), exchange.request_id)
+    return Answer(EndReply(wire.session(session), UNSET if job is None else wire.job(job)))
 
 
-async def _project_id(request: web.Request, body: SessionBody) -> ProjectId:
+async def _project_id(exchange: Exchange, body: SessionBody) -> ProjectId:
     if body.project is None:
         assert body.project_id is not None, "SessionBody holds one or the other"
         return ProjectId(body.project_id)
-    project, _ = await request.app[SERVICES].projects.find_or_create(
-        request[PRINCIPAL], body.project.key, body.project.name or body.project.key, request[REQUEST_ID]
+    project, _ = await exchange.services.projects.find_or_create(
+        exchange.principal, body.project.key, body.project.name or body.project.key, exchange.request_id
     )
     return project.id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
@@ -15,6 +16,8 @@ from .body import storable
 T = TypeVar("T")
 
 _MAX_MESSAGE_CHARACTERS = 300
+# A body of 5 MiB has room for millions of wrong items; nobody reads more than these.
+_MOST_ISSUES = 100
 
 
 def checked(value: object, wanted: type[T]) -> T:
@@ -35,7 +38,7 @@ def _convert(value: object, wanted: type[T], *, strict: bool) -> T:
         return msgspec.convert(value, wanted, strict=strict)
     except msgspec.ValidationError as error:
         first = error
-    raise invalid(list(_issues(value, wanted, "$", strict)) or [_issue(first, wanted, "$")])
+    raise invalid(list(islice(_issues(value, wanted, "$", strict), _MOST_ISSUES)) or [_issue(first, wanted, "$")])
 
 
 def invalid(issues: Sequence[Issue]) -> InvalidInput:
@@ -45,9 +48,14 @@ def invalid(issues: Sequence[Issue]) -> InvalidInput:
 
 def _issues(value: object, wanted: Any, path: str, strict: bool) -> Iterator[Issue]:
     """Find what is wrong: msgspec stops at its first finding, so each part is asked on its own."""
-    parts = list(_parts_issues(value, wanted, path, strict))
-    yield from parts
-    if parts:
+    if isinstance(value, list) and (wrong := _length_issue(value, wanted, path)):
+        yield wrong
+        return
+    is_part_wrong = False
+    for issue in _parts_issues(value, wanted, path, strict):
+        is_part_wrong = True
+        yield issue
+    if is_part_wrong:
         return
     try:
         msgspec.convert(value, wanted, strict=strict)
@@ -62,6 +70,15 @@ def _parts_issues(value: object, wanted: Any, path: str, strict: bool) -> Iterat
         elif isinstance(value, list) and get_origin(member) is list:
             for index, item in enumerate(value):
                 yield from _issues(item, get_args(member)[0], f"{path}[{index}]", strict)
+
+
+def _length_issue(value: Sequence[object], wanted: Any, path: str) -> Issue | None:
+    for meta in getattr(wanted, "__metadata__", ()):
+        least, most = meta.min_length or 0, meta.max_length
+        if len(value) < least or (most is not None and len(value) > most):
+            bounds = f"{least} or more" if most is None else f"{least} to {most}"
+            return Issue(path, f"must hold {bounds} items; this one holds {len(value)}", "invalid_length")
+    return None
 
 
 def _struct_issues(

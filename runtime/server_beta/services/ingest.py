@@ -14,7 +14,7 @@ from ..domain.jobs import JobStatus, Lane, Message, SourceType
 from ..domain.ports import Clock
 from ..domain.principals import Principal, Scope
 from ..domain.privacy import protect
-from ..domain.records import Event, Ingested, Job, NewEvent
+from ..domain.records import Event, Ingested, Job, NewEvent, Transport
 from ..storage import events, jobs
 from ..storage.database import Database
 from ..storage.events import Call, Write, Written
@@ -106,7 +106,7 @@ class Ingest:
             answers.append(Ingested(event, job, created=False, transport=self._transport(job)))
         return answers
 
-    def _transport(self, job: Job | None) -> str:
+    def _transport(self, job: Job | None) -> Transport:
         if job is None:
             return "skipped"
         return "enqueued" if job.transport_id is not None or self.relay.is_publishing else "queued_only"

@@ -215,7 +215,7 @@ async def test_a_batch_is_recorded_in_one_call(client: Client, fake: FakeService
 @pytest.mark.parametrize("count", [0, 501])
 async def test_a_batch_of_another_size_is_refused(client: Client, fake: FakeServices, count: int) -> None:
     status, problem = await post(client, "/v1/events/batch", [EVENT] * count)
-    assert (status, problem["issues"][0]["code"]) == (400, "batch_size")
+    assert (status, problem["issues"][0]["code"]) == (400, "invalid_length")
     assert str(count) in problem["message"]
     assert fake.asked == []
 

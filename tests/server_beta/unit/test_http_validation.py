@@ -10,7 +10,10 @@ from multidict import MultiDict
 
 from server_beta.domain.errors import InvalidInput
 from server_beta.http.cursors import read_cursor, write_cursor
-from server_beta.http.requests import ContextQuery, EventBody, IngestQuery, ObservationsQuery, SearchBody, SessionBody
+from server_beta.http.events import Batch, EventBody, IngestQuery
+from server_beta.http.observations import ObservationsQuery
+from server_beta.http.recall import ContextQuery, SearchBody
+from server_beta.http.sessions import SessionBody
 from server_beta.http.validation import checked, checked_query
 
 EVENT = {
@@ -152,3 +155,17 @@ def test_a_cursor_of_somebody_else_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         read_cursor(cursor)
     assert issues_of(refused.value) == {("$.cursor", "invalid_cursor")}
+
+
+def test_the_issues_of_a_huge_body_are_bounded() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        checked([{} for _ in range(500)], Batch)
+    assert len(refused.value.issues) == 100
+
+
+@pytest.mark.parametrize("items", [0, 501, 50_000])
+def test_the_length_of_a_batch_is_said_before_its_items_are_read(items: int) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        checked([{}] * items, Batch)
+    assert issues_of(refused.value) == {("$", "invalid_length")}
+    assert str(items) in str(refused.value)
