@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run stop test check format bundle bench locks copies clean
+.PHONY: help run stop test fuzz check format bundle bench locks copies clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -25,6 +25,9 @@ stop: $(VENV)/ready ## Stop what an interrupted `make run` left behind
 
 test: bundle ## Run every test
 	$(PY) -m pytest
+
+fuzz: $(VENV)/ready ## Try every route with many more generated requests than `make test` does
+	CLAUDE_MEM_FUZZ_EXAMPLES=300 $(PY) -m pytest tests/server_beta/api/test_schemathesis.py
 
 check: $(VENV)/ready ## Format, lint, types, import contracts and the fast tests
 	$(VENV)/bin/ruff format --check .

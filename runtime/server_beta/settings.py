@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +13,19 @@ from .domain.jobs import Lane
 from .overrides import Source, data_folder, expanded, read_overrides
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?(:[0-9]{1,5})?")
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that can be configured. Empty strings in the environment count as not set."""
+    """Everything that can be configured. Empty strings in the environment count as not set.
+
+    `rate_limit_per_min` is how many requests each key may make in a minute, and each address that shows no good key;
+    they may come at once. 0, the default, sets no limit: on one's own machine hooks come in bursts.
+    `public_hosts` are the names, with a port where it is not the usual one, under which a proxy in front of this server
+    is known.
+    """
 
     data_dir: Path
     host: str = "127.0.0.1"
@@ -27,6 +35,8 @@ class Settings:
     queue_prefix: str = "claude_mem"
     lane_concurrency: Mapping[Lane, int] = field(default_factory=lambda: dict.fromkeys(Lane, 1))
     auth_mode: str = "api-key"
+    rate_limit_per_min: int = 0
+    public_hosts: tuple[str, ...] = ()
     provider: str = "extractive"
     generation_disabled: bool = False
     context_token_budget: int = 2000
@@ -66,6 +76,8 @@ class Settings:
             queue_prefix=source.text("CLAUDE_MEM_QUEUE_REDIS_PREFIX") or "claude_mem",
             lane_concurrency={lane: source.number(_concurrency_name(lane), 1, 1, 256) for lane in Lane},
             auth_mode=source.word("CLAUDE_MEM_AUTH_MODE", "api-key", ("api-key", "local-dev")),
+            rate_limit_per_min=source.number("CLAUDE_MEM_RATE_LIMIT_PER_MIN", 0, 0, 1_000_000),
+            public_hosts=source.words("CLAUDE_MEM_PUBLIC_HOSTS"),
             provider=source.word("CLAUDE_MEM_PROVIDER", "extractive", ("extractive",)),
             generation_disabled=source.flag("CLAUDE_MEM_GENERATION_DISABLED"),
             context_token_budget=source.number("CLAUDE_MEM_CONTEXT_TOKEN_BUDGET", 2000, 0, 20_000),
@@ -83,6 +95,11 @@ class Settings:
             raise InvalidSettings(
                 "CLAUDE_MEM_AUTH_MODE=local-dev works on a loopback address only; "
                 "set CLAUDE_MEM_SERVER_HOST=127.0.0.1 or use api-key."
+            )
+        if not all(map(_HOST.fullmatch, self.public_hosts)):
+            raise InvalidSettings(
+                "CLAUDE_MEM_PUBLIC_HOSTS must name hosts without scheme or path, like mem.example.org or "
+                "mem.example.org:8443."
             )
         return self
 

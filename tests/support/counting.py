@@ -15,3 +15,15 @@ async def run_sql(database: Database, sql: str, *arguments: object) -> list[dict
     """Run a statement of the test's own."""
     async with database.connection() as connection:
         return [dict(row) for row in await connection._connection.fetch(sql, *arguments)]
+
+
+async def every_count(database: Database) -> dict[str, int]:
+    """Count the rows of every table, those of the queue included."""
+    tables = await run_sql(
+        database,
+        """
+        SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
+        WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
+        """,
+    )
+    return {str(table["name"]): await count(database, str(table["name"])) for table in tables}

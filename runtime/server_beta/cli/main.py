@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 
 from ..version import VERSION
+from .api_key import api_key_command
 from .command import Command, Context, dispatch
 from .lifecycle import lifecycle_commands
 from .output import Report
@@ -21,6 +22,7 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     commands = (
         *lifecycle_commands(),
         *recall_commands(server_address),
+        api_key_command(),
         Command("doctor", "find out what keeps the server from working", _doctor),
         Command("migrate", "bring an external database to this version's schema", _migrate),
     )

@@ -21,11 +21,13 @@ def consume_lanes(transport: JobTransport, generate: Generate, concurrency: Mapp
     """Begin to consume every lane that has work in it."""
 
     async def handle(message: Message) -> None:
-        try:
-            await generate.run(message)
-        except Unavailable:
-            # The row is still there, leased or queued: the sweep or the rescuer publishes it again.
-            log.warning("the database was away during a job", action="job_interrupted", job_id=str(message.job_id))
+        # Every line about the job, whoever writes it, can be found by the request that called for it.
+        with structlog.contextvars.bound_contextvars(job_id=str(message.job_id), request_id=message.request_id):
+            try:
+                await generate.run(message)
+            except Unavailable:
+                # The row is still there, leased or queued: the sweep or the rescuer publishes it again.
+                log.warning("the database was away during a job", action="job_interrupted")
 
     for lane in CONSUMED_LANES:
         transport.consume(lane, handle, concurrency[lane])

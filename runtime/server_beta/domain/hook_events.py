@@ -29,6 +29,7 @@ STORED_EVENTS = frozenset(
     }
 )
 QUESTIONS = frozenset({"PreToolUse"})
+CLAUDE_CODE = "claude-code"
 # Memory must not feed on what memory answered.
 _OWN_SERVER = "claude-mem__"
 
@@ -60,6 +61,7 @@ class HookEvent:
     agent_type: str | None = None
     is_spooled: bool = False
     is_private: bool = False
+    platform: str = CLAUDE_CODE
 
     @property
     def is_stored(self) -> bool:

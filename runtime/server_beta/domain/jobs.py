@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from .ids import JobId, ProjectId, SessionId, TeamId, digest
+from .ids import ApiKeyId, EventId, JobId, ProjectId, SessionId, TeamId, digest
 
 
 class Lane(StrEnum):
@@ -45,7 +45,7 @@ class SourceType(StrEnum):
     @property
     def lane(self) -> Lane:
         """The lane that carries jobs of this source."""
-        return next(lane for lane, source in _SOURCES.items() if source is self)
+        return _LANES[self]
 
 
 _QUEUES = {
@@ -61,6 +61,7 @@ _SOURCES = {
     Lane.SUMMARY: SourceType.SESSION_SUMMARY,
     Lane.REINDEX: SourceType.OBSERVATION_REINDEX,
 }
+_LANES = {source: lane for lane, source in _SOURCES.items()}
 
 
 class JobStatus(StrEnum):
@@ -125,7 +126,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A job that this process may work on until `locked_until`; `attempt` fences every later change."""
+    """A job that this process may work on until `locked_until`; `attempt` fences every later change.
+
+    `is_key_revoked` tells whether the key that asked for it has been revoked since.
+    """
 
     job_id: JobId
     team_id: TeamId
@@ -137,4 +141,42 @@ class Claim:
     attempt: int
     max_attempts: int
     locked_until: datetime
+    api_key_id: ApiKeyId | None = None
+    is_key_revoked: bool = False
     request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobChange:
+    """One line of a job's history."""
+
+    event: str
+    attempt: int
+    detail: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobSource:
+    """A recorded event that a job generates from."""
+
+    job_id: JobId
+    id: EventId
+    event_type: str
+    payload: dict[str, object]
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs to list, newest first; `after` is the last row of the page before, `offset` leaves out that many."""
+
+    project_id: ProjectId | None = None
+    status: JobStatus | None = None
+    source_types: tuple[SourceType, ...] | None = None
+    session_id: SessionId | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    after: tuple[datetime, UUID] | None = None
+    offset: int = 0
+    limit: int = 50

@@ -10,6 +10,7 @@ from typing import Protocol
 from .jobs import Lane, Message
 from .observations import Draft
 from .turns import Material
+from .usage import Spent
 
 
 class Clock(Protocol):
@@ -30,9 +31,10 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """Generation succeeded; no drafts means there was nothing worth remembering."""
+    """Generation succeeded; no drafts means there was nothing worth remembering. `spent` is what the call has cost."""
 
     drafts: tuple[Draft, ...]
+    spent: Spent | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,15 @@ Transport = Literal["enqueued", "queued_only", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
+class Team:
+    """Who owns projects and keys; nothing is seen across teams."""
+
+    id: TeamId
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """A project of one team; `key` identifies its checkout everywhere (a remote or a path hash)."""
 
@@ -29,7 +38,10 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A stored API key; the key itself is never stored, only its SHA-256."""
+    """A stored API key; the key itself is never stored, only its SHA-256.
+
+    `rotated_from` is the key that it replaces, `installation_id` the data folder whose local key it is.
+    """
 
     id: ApiKeyId
     team_id: TeamId
@@ -40,6 +52,9 @@ class ApiKey:
     revoked_at: datetime | None
     last_used_at: datetime | None
     created_at: datetime
+    created_by: str
+    rotated_from: ApiKeyId | None
+    installation_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +179,11 @@ class Ingested:
 
 @dataclass(frozen=True, slots=True)
 class HookAnswer:
-    """What the hook prints (`{}` for nothing), and whether the event was new."""
+    """What the hook prints (`{}` for nothing), whether the event was new, and what became of one that was stored."""
 
     output: dict[str, object]
     created: bool
+    ingested: Ingested | None = None
 
 
 @dataclass(frozen=True, slots=True)

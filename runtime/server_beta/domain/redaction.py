@@ -1,231 +1,120 @@
-"""Secrets in text: recognised by the form their issuer gives them, or by the name they are assigned to."""
+"""Secrets in text: every form that secret_forms.py knows, found without running every pattern over every text."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+import string
+from typing import AnyStr
 
-REDACTED = "[redacted]"
+from .secret_forms import RULES, TOKENS, cut_assignments, cut_curl_passwords, cut_key_blocks
+
 # `pwd=1234` is the shortest text that a rule can match.
 _SHORTEST = 8
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """A form of secret: text that must occur (lower case, cheap to look for), its pattern, and what takes its place."""
-
-    needles: tuple[str, ...]
-    pattern: re.Pattern[str]
-    replacement: str | Callable[[re.Match[str]], str] = REDACTED
+# Each character of a word as `w`, whatever stands between words as a blank.
+_OUTLINE = bytes(ord("w" if chr(code) in string.ascii_letters + string.digits + "_/+-" else " ") for code in range(256))
+# No shorter word is a token of an issuer.
+_LONG_WORD = b"w" * 20
+_BEGINNINGS = tuple(begin for token in TOKENS for begin in token.beginnings if not token.is_short)
+_TOKEN_NEEDLES = tuple(begin for token in TOKENS for begin in token.beginnings if token.is_short)
+# The long word of these comes after their dot.
+_LEADS = tuple(begin for begin in _BEGINNINGS if begin[-1] in ".=")
+_HEADS = frozenset(begin[:2] for begin in _BEGINNINGS)
+_LEAD_ENDS = frozenset(lead[-1] for lead in _LEADS)
+# What calls for a look at its line. The first one matters only where an `@` follows.
+_PLACE_NEEDLES = (b"://", b"authorization", b"cookie:", b"bearer")
+# What names a secret does so too, behind a dash (`--password x`, `X-Api-Key: x`) or where a value is assigned to it.
+_NAME_NEEDLES = (b"pass", b"pwd", b"secret", b"credential", b"token", b"key", b"sig")
+_NAMED = re.compile(
+    rb"(?<=-)(?:pass|secret|token)|(?<=-api-)key|"
+    rb"(?:password|passwd|passphrase|pwd|secret|credentials?|token|key(?:[_-]?id)?|sig(?:nature)?)"
+    rb"\\?[\"'`]?\]?[ \t]{0,8}(?:=>|:=|[:=])[ \t]{0,8}\\?[\"'`]?[^\s\"'`\\,;(){}<>&|]{4}"
+)
 
 
 def redact(text: str) -> str:
-    """Replace every secret that is known by its form, or by the name it is assigned to, with `[redacted]`."""
-    if len(text) < _SHORTEST:
+    """Replace every secret that is known by its form, or by the name it is assigned to, with `[redacted]`.
+
+    Hardly any text holds one, so what costs time is to find that out: cheap searches over the whole text say which
+    patterns to run, and where a pattern never spans lines, it runs on the few lines that called for it.
+    """
+    if len(text) < _SHORTEST or (len(text) < len(_LONG_WORD) and text.isidentifier()):
         return text
-    lowered = text.lower()
-    for rule in _RULES:
-        if _holds(lowered, rule.needles):
-            text = rule.pattern.sub(rule.replacement, text)
-    if _holds(lowered, _NEEDLES):
-        # An assignment never spans lines, and looking at the few lines that name a secret is ten times faster.
-        return "\n".join(map(_redact_assignments, text.split("\n")))
-    return text
+    if "PRIVATE KEY" in text:
+        text = cut_key_blocks(text)
+    plain = _plain(text)
+    if _may_hold_token(text, plain):
+        for token in TOKENS:
+            if _holds(text, token.beginnings):
+                text = token.pattern.sub(token.replacement, text)
+    if not (":" in text or "=" in text or " " in text or "\t" in text):
+        return text
+    if b"curl" in plain:
+        text = cut_curl_passwords(text)
+    return _redact_lines(text) if _suspicious_places(plain) else text
 
 
-def _redact_assignments(line: str) -> str:
-    if ("=" in line or ":" in line) and _holds(line.lower(), _NEEDLES):
-        return _ASSIGNMENT.sub(_assigned, line)
-    return line
+def _plain(text: str) -> bytes:
+    """Write the text in lower case, one byte for each character: what is not ASCII is part of no needle."""
+    return text.encode("ascii", "replace").lower()
 
 
-def _holds(lowered: str, needles: tuple[str, ...]) -> bool:
-    # A plain loop: the generator that `any` wants costs three times as much, on every string of every event.
-    for needle in needles:  # noqa: SIM110
-        if needle in lowered:
+def _may_hold_token(text: str, plain: bytes) -> bool:
+    if _holds(text, _TOKEN_NEEDLES):
+        return True
+    outline = plain.translate(_OUTLINE)
+    begin = outline.find(_LONG_WORD)
+    while begin >= 0:
+        # The set is asked first because it answers ten times as fast.
+        if text[begin : begin + 2] in _HEADS and text.startswith(_BEGINNINGS, begin):
             return True
+        if text[begin - 1 : begin] in _LEAD_ENDS and text.endswith(_LEADS, 0, begin):
+            return True
+        end = outline.find(b" ", begin)
+        begin = outline.find(_LONG_WORD, end) if end >= 0 else -1
     return False
 
 
-def _token(*needles: str, form: str) -> _Rule:
-    return _Rule(needles, re.compile(rf"(?<![A-Za-z0-9_/+-]){form}(?![A-Za-z0-9])"))
+def _suspicious_places(plain: bytes) -> list[int]:
+    """Find where a rule or an assignment may match: a place in each line, in any order, and perhaps several."""
+    places = []
+    for needle in _PLACE_NEEDLES if b"@" in plain else _PLACE_NEEDLES[1:]:
+        at = plain.find(needle)
+        while at >= 0:
+            places.append(at)
+            at = plain.find(needle, at + 1)
+    for needle in _NAME_NEEDLES:
+        at = plain.find(needle)
+        while at >= 0:
+            if _NAMED.match(plain, at):
+                places.append(at)
+            at = plain.find(needle, at + 1)
+    return places
 
 
-def _looks_random(value: str) -> bool:
-    """Whether the value is long, mixes letters and digits, and repeats itself as little as a generated secret does."""
-    if len(value) < 16 or value.isalpha() or not any(character.isalpha() for character in value):
-        return False
-    shares = [count / len(value) for count in Counter(value).values()]
-    return -sum(share * math.log2(share) for share in shares) >= 3.0
+def _redact_lines(text: str) -> str:
+    kept: list[str] = []
+    done = 0
+    # What was replaced before has moved everything behind it.
+    for at in sorted(_suspicious_places(_plain(text))):
+        if at >= done:
+            begin, end = text.rfind("\n", 0, at) + 1, text.find("\n", at)
+            end = end if end >= 0 else len(text)
+            kept += text[done:begin], _redact_line(text[begin:end])
+            done = end
+    return "".join(kept) + text[done:]
 
 
-def _openai(match: re.Match[str]) -> str:
-    # CSS classes and branch names begin with `sk-` too; no word in them is this long and carries digits.
-    words = re.split(r"[-_]", match[0])
-    return REDACTED if any(len(word) >= 16 and not word.isalpha() for word in words) else match[0]
+def _redact_line(line: str) -> str:
+    plain = _plain(line)
+    for rule in RULES:
+        if _holds(plain, rule.needles):
+            line = rule.pattern.sub(rule.replacement, line)
+    return cut_assignments(line)
 
 
-def _header(match: re.Match[str]) -> str:
-    return match[0] if _is_reference(match[2]) else f"{match[1]}{REDACTED}"
-
-
-def _bare_header(match: re.Match[str]) -> str:
-    is_secret = any(character.isdigit() for character in match[2]) and not _is_code(match[2])
-    return f"{match[1]}{REDACTED}" if is_secret and not _is_reference(match[2]) else match[0]
-
-
-def _cookie(match: re.Match[str]) -> str:
-    return _COOKIE_VALUE.sub(lambda value: f"={REDACTED}" if _looks_random(value[1]) else value[0], match[0])
-
-
-def _bearer(match: re.Match[str]) -> str:
-    return f"{match[1]}{REDACTED}" if any(character.isdigit() for character in match[2]) else match[0]
-
-
-def _url(match: re.Match[str]) -> str:
-    return match[0] if _is_reference(match[2]) else f"{match[1]}{REDACTED}@"
-
-
-def _is_reference(value: str) -> bool:
-    """Whether the value only names where the secret comes from: a variable, a placeholder, a mask."""
-    return value[:1] in "$%{<*[" or set(value) <= set("*x.…") or value == REDACTED
-
-
-def _is_code(value: str) -> bool:
-    """Whether the value is written in source code as a name, a call or an element: it says where to look, not what."""
-    return _NAME.fullmatch(value) is not None or _CALL.match(value) is not None
-
-
-def _assigned(match: re.Match[str]) -> str:
-    name, before, quote, value = match["name"], match["before"], match["quote"], match["value"]
-    if _is_reference(value) or value.lower() in _NO_SECRETS or (name.lower() == "pwd" and value[0] in "/~."):
-        return match[0]
-    names_password = _PASSWORD_NAME.search(name) is not None
-    is_environment = name.isupper() and before.rstrip("\\\"'")[-1:] == "=" and not quote
-    if names_password and quote:
-        is_secret = len(value) >= 4
-    elif names_password and is_environment:
-        is_secret = len(value) >= 4 and not value.endswith("(")
-    elif names_password:
-        is_secret = len(value) >= 6 and not _is_code(value)
-    else:
-        is_secret = _looks_random(value) and not _is_code(value)
-    return f"{name}{before}{quote}{REDACTED}" if is_secret else match[0]
-
-
-_COOKIE_VALUE = re.compile(r"=([^\s;\\]{16,4096})")
-_NO_SECRETS = frozenset(
-    {"true", "false", "none", "null", "undefined", "string", "password", "secret", "required", "optional"}
-)
-# A name or attribute in source code: `settings.token`, `os.environ`; digits only at a word's end.
-_NAME = re.compile(r"[A-Za-z_]+\d?(?:(?:\.|::|->)[A-Za-z_]+\d?)*")
-_CALL = re.compile(r"[A-Za-z_]\w{0,64}(?:(?:\.|::|->)\w{1,64}){0,8}[(\[]")
-_PASSWORD_NAME = re.compile(r"(?:password|passwd|passphrase|pwd|secret)$", re.IGNORECASE)
-_SECRET_NAME = (
-    r"(?:password|passwd|passphrase|(?<![A-Za-z])pwd|pgpassword|secret|credentials?|token|api[_-]?key|"
-    r"access[_-]?key(?:[_-]?id)?"
-    r"|(?:secret|private|auth|encryption|signing|master|service|account|license|deploy|ssh|shared|webhook)[_-]?key"
-    r"|(?-i:(?<!PUBLIC)(?<!CACHE)_KEY)|signature|(?<![A-Za-z])sig(?![A-Za-z]))"
-)
-_NEEDLES = ("pass", "pwd", "secret", "credential", "token", "key", "sig")
-_ASSIGNMENT = re.compile(
-    rf"(?P<name>{_SECRET_NAME})"
-    r"(?P<before>\\?[\"'`]?\]?[ \t]{0,8}(?:=>|:=|[:=])[ \t]{0,8})(?P<quote>\\?[\"'`]|)"
-    r"(?P<value>[^\s\"'`\\,;(){}<>&|]{4,4096}\(?)",
-    re.IGNORECASE,
-)
-_FLAG = re.compile(r"(?i)(--?(?:password|passwd|pass|token|secret|api-key|access-token)[ =][\"']?)([^\s\"']{4,512})")
-
-_RULES = (
-    _Rule(
-        ("private key",),
-        re.compile(
-            r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----.*?"
-            r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----|\Z)",
-            re.DOTALL,
-        ),
-    ),
-    _token("sk-ant-", form=r"sk-ant-[A-Za-z0-9_-]{20,}"),
-    _Rule(("sk-",), re.compile(r"(?<![A-Za-z0-9_/+-])sk-[A-Za-z0-9_-]{20,}"), _openai),
-    _token("ghp_", "gho_", "ghu_", "ghs_", "ghr_", form=r"gh[pousr]_[A-Za-z0-9]{20,}"),
-    _token("github_pat_", form=r"github_pat_[A-Za-z0-9_]{22,}"),
-    _token("gl", form=r"gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|imt|oas)-[A-Za-z0-9_.-]{18,}"),
-    _token("xox", form=r"xox[abeoprs](?:\.xox[bp])?-[A-Za-z0-9-]{10,}"),
-    _token("xapp-", form=r"xapp-[A-Za-z0-9-]{20,}"),
-    _Rule(
-        ("hooks.slack.com",),
-        re.compile(r"(hooks\.slack\.com/(?:services|workflows)/)[A-Za-z0-9+/]{20,}"),
-        rf"\1{REDACTED}",
-    ),
-    _token("akia", "asia", "abia", "acca", form=r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}"),
-    _token("aiza", form=r"AIza[A-Za-z0-9_-]{35}"),
-    _token("ya29.", form=r"ya29\.[A-Za-z0-9_-]{20,}"),
-    _token("gocspx-", form=r"GOCSPX-[A-Za-z0-9_-]{20,}"),
-    _token("sk_", "rk_", form=r"[sr]k_(?:live|test)_[A-Za-z0-9]{16,}"),
-    _token("whsec_", form=r"whsec_[A-Za-z0-9+/=]{24,}"),
-    _token("npm_", form=r"npm_[A-Za-z0-9]{36,}"),
-    _token("pypi-", form=r"pypi-[A-Za-z0-9_-]{50,}"),
-    _token("hf_", form=r"hf_[A-Za-z0-9]{30,}"),
-    _token("sg.", form=r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
-    _token("dop_v1_", "doo_v1_", "dor_v1_", form=r"do[opr]_v1_[a-f0-9]{64}"),
-    _token("shpat_", "shpca_", "shppa_", "shpss_", form=r"shp(?:at|ca|pa|ss)_[A-Fa-f0-9]{32}"),
-    _token("dapi", form=r"dapi[a-f0-9]{32}(?:-\d)?"),
-    _token("hvs.", "hvb.", form=r"hv[sb]\.[A-Za-z0-9_-]{24,}"),
-    _token("lin_api_", form=r"lin_api_[A-Za-z0-9]{32,}"),
-    _token("ntn_", "secret_", form=r"(?:ntn_|secret_)[A-Za-z0-9]{40,}"),
-    _token("dckr_pat_", form=r"dckr_pat_[A-Za-z0-9_-]{20,}"),
-    _token("gsk_", "xai-", "pplx-", form=r"(?:gsk_|xai-|pplx-)[A-Za-z0-9]{40,}"),
-    _token("r8_", form=r"r8_[A-Za-z0-9]{37}"),
-    _token("sbp_", form=r"sbp_[a-f0-9]{40}"),
-    _token("figd_", form=r"figd_[A-Za-z0-9_-]{30,}"),
-    _token("atatt3", form=r"ATATT3[A-Za-z0-9_=-]{40,}"),
-    _token("age-secret-key-1", form=r"AGE-SECRET-KEY-1[A-Z0-9]{40,}"),
-    _token("accountkey=", form=r"AccountKey=[A-Za-z0-9+/=]{40,}"),
-    _token("eyj", form=r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),
-    _Rule((":aa",), re.compile(r"(?<![A-Za-z0-9])\d{8,10}:AA[A-Za-z0-9_-]{32,33}(?![A-Za-z0-9])")),
-    _Rule(
-        ("authorization",),
-        re.compile(
-            r"(?i)(authorization\\?[\"']?[ \t]{0,2}[:=][ \t]{0,4}\\?[\"']?(?:bearer|basic|token|digest|"
-            r"apikey)[ \t]{1,4})"
-            r"([^\s\"'\\,;]{6,4096})"
-        ),
-        _header,
-    ),
-    _Rule(
-        ("authorization", "x-api-key", "x-auth-token"),
-        re.compile(
-            r"(?i)((?:authorization|x-api-key|x-auth-token)\\?[\"']?[ \t]{0,2}:[ \t]{0,4}\\?[\"']?)"
-            r"([^\s\"'\\,;(){}]{6,4096}[(\[]?)"
-        ),
-        _bare_header,
-    ),
-    _Rule(("cookie:",), re.compile(r"(?i)cookie:[^\r\n\"']{1,8192}"), _cookie),
-    _Rule(("bearer",), re.compile(r"(?i)(\bbearer[ \t]{1,4})([A-Za-z0-9._~+/=-]{16,4096})"), _bearer),
-    _Rule(
-        ("://",),
-        re.compile(r"(?i)((?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"'<>]{0,128}:)([^\s/\"'<>]{1,256})@"),
-        _url,
-    ),
-    _Rule(("://",), re.compile(r"(?i)((?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,20}://)([A-Za-z0-9_-]{20,256})@"), _url),
-    _Rule(
-        ("curl",),
-        re.compile(r"(\bcurl\b[^\n|;]{0,200}?\s(?:-u|--user)[ =]?[\"']?[^\s:\"']{1,100}:)([^\s\"']{1,256})"),
-        _header,
-    ),
-    _Rule(("-pass", "-token", "-secret", "-api-key", "-access-token"), _FLAG, _header),
-)
-
-_NAME_OF_SECRET = re.compile(rf"[A-Za-z0-9_.-]{{0,64}}?{_SECRET_NAME}", re.IGNORECASE)
-
-
-def is_secret_member(name: str, value: object) -> bool:
-    """Whether a member of a JSON object is a secret by its name: a password of any form, a token that looks random."""
-    if not isinstance(value, str) or len(value) < 4 or _NAME_OF_SECRET.fullmatch(name[:128]) is None:
-        return False
-    if _is_reference(value) or value.lower() in _NO_SECRETS or any(character.isspace() for character in value):
-        return False
-    return _PASSWORD_NAME.search(name) is not None or _looks_random(value)
+def _holds(text: AnyStr, needles: tuple[AnyStr, ...]) -> bool:
+    # A plain loop: the generator that `any` wants costs three times as much, on every string of every event.
+    for needle in needles:  # noqa: SIM110
+        if needle in text:
+            return True
+    return False

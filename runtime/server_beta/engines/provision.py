@@ -22,7 +22,7 @@ _REFUSED = (
 
 async def prepare_database(folder: Path, passwords: Passwords, is_new: bool) -> str:
     """Return the DSN, after a connection with it; makes role and database in a new cluster or one left half made."""
-    dsn = connection_string(folder, _NAME, passwords.role, _NAME)
+    dsn = role_dsn(folder, passwords)
     try:
         if is_new or not await _opens(dsn):
             await _make(connection_string(folder, "postgres", passwords.superuser, "postgres"), passwords.role)
@@ -31,6 +31,11 @@ async def prepare_database(folder: Path, passwords: Passwords, is_new: bool) -> 
     except (asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
         raise EngineFailed(f"The embedded database does not open: {str(error) or 'it does not answer'}.") from error
     return dsn
+
+
+def role_dsn(folder: Path, passwords: Passwords) -> str:
+    """Write the DSN of the role that owns the database."""
+    return connection_string(folder, _NAME, passwords.role, _NAME)
 
 
 def connection_string(folder: Path, role: str, password: str, database: str) -> str:

@@ -9,6 +9,8 @@ from ..settings import Settings
 from .body import MAX_BODY_BYTES, expect_later
 from .edge import add_headers, edge
 from .exchange import SERVICES
+from .limits import Limits
+from .openapi import DOCUMENT, describe
 from .origins import OriginRule
 from .routes import ROUTES
 from .services import Services
@@ -17,11 +19,13 @@ from .services import Services
 def build_app(services: Services, settings: Settings) -> web.Application:
     """Build the application that serves the whole API over these services."""
     scopes: dict[object, Scope | None] = {}
-    middleware = edge(services, OriginRule.for_bind(settings.host), scopes)
+    rule = OriginRule.for_bind(settings.host, settings.public_hosts)
+    middleware = edge(services, rule, Limits(settings.rate_limit_per_min), scopes)
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[middleware])
     app[SERVICES] = services
+    app[DOCUMENT] = describe(ROUTES)
     for route in ROUTES:
-        added = app.router.add_route(route.method, route.path, route.serve(), expect_handler=expect_later)
+        added = app.router.add_route(route.method, route.pattern(), route.serve(), expect_handler=expect_later)
         scopes[added] = route.scope
     app.on_response_prepare.append(add_headers)
     return app

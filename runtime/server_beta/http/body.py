@@ -52,6 +52,9 @@ async def _read(request: web.Request) -> bytes:
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise PayloadTooLarge
     try:
+        if request.content.is_eof():
+            # It came along with its head, as a small body does: nothing to wait for.
+            return await request.read()
         async with asyncio.timeout(_READ_SECONDS):
             if "Expect" in request.headers:
                 await request.writer.write(_CONTINUE)

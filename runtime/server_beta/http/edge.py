@@ -14,6 +14,7 @@ from aiohttp.typedefs import Middleware
 from ..domain.errors import Forbidden
 from ..domain.principals import Principal, Scope
 from .exchange import PRINCIPAL, REQUEST_ID
+from .limits import Limits
 from .origins import OriginRule, is_loopback, is_proxied
 from .problems import is_expected, problem_of, whereabouts
 from .services import Services
@@ -28,6 +29,8 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
+# Asked at any pace by those who take a server out of service when the answer is not the expected one.
+_PROBES = frozenset({"/healthz", "/readyz", "/api/readiness"})
 # What a caller that went away, or a stop that ran out of patience, left: no answer was sent.
 _CLIENT_GONE = 499
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -37,7 +40,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _log = structlog.get_logger(__name__)
 
 
-def edge(services: Services, rule: OriginRule, scopes: Mapping[object, Scope | None]) -> Middleware:
+def edge(services: Services, rule: OriginRule, limits: Limits, scopes: Mapping[object, Scope | None]) -> Middleware:
     """Make the middleware; `scopes` maps each resource and method to what its key needs."""
 
     @web.middleware
@@ -50,11 +53,13 @@ def edge(services: Services, rule: OriginRule, scopes: Mapping[object, Scope | N
             status = response.status
             return response
         finally:
-            _log_exchange(request, status, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            services.metrics.answered(request.method, _route(request), status, seconds)
+            _log_exchange(request, status, seconds)
 
     async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            rule.check(request.headers)
+            rule.check(request.headers, request.raw_path)
             if request.match_info.http_exception is None:
                 await _admit(request)
             return await handler(request)
@@ -72,25 +77,39 @@ def edge(services: Services, rule: OriginRule, scopes: Mapping[object, Scope | N
     async def _admit(request: web.Request) -> None:
         scope = scopes[request.match_info.route]
         if scope is not None:
-            principal = await _authenticate(services, request)
+            key = key_of(request.headers)
+            with limits.authenticating(request.remote, key):
+                principal = await authenticate(services, request, key)
             principal.require(scope)
             request[PRINCIPAL] = principal
+        elif _route(request) not in _PROBES:
+            limits.admit_stranger(request.remote)
 
     return pass_through
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the request id and the security headers on every answer; a page may bring a policy of its own."""
+    """Put the request id and the security headers on an answer before it goes out."""
+    dress(response, request[REQUEST_ID])
+
+
+def dress(response: web.StreamResponse, request_id: str) -> None:
+    """Put the request id and the security headers on an answer; a page may bring a policy of its own."""
     for name, value in SECURITY_HEADERS.items():
         if name == "Server":
             response.headers[name] = value
         else:
             response.headers.setdefault(name, value)
-    response.headers["X-Request-Id"] = request[REQUEST_ID]
+    response.headers["X-Request-Id"] = request_id
 
 
-async def _authenticate(services: Services, request: web.Request) -> Principal:
-    key = _key(request.headers)
+def new_request_id() -> str:
+    """Make the id of a request that brought none."""
+    return str(uuid4())
+
+
+async def authenticate(services: Services, request: web.Request, key: str | None) -> Principal:
+    """Return who sent the request with this key; raises Unauthorized or Forbidden."""
     if key is not None and not key.isascii():
         raise Forbidden
     return await services.access.authenticate(
@@ -100,7 +119,8 @@ async def _authenticate(services: Services, request: web.Request) -> Principal:
     )
 
 
-def _key(headers: Mapping[str, str]) -> str | None:
+def key_of(headers: Mapping[str, str]) -> str | None:
+    """Return the API key that came along, if any."""
     scheme, _, credentials = headers.get("Authorization", "").partition(" ")
     bearer = credentials.strip() if scheme.lower() == "bearer" else ""
     return bearer or headers.get("X-Api-Key", "").strip() or None
@@ -108,7 +128,7 @@ def _key(headers: Mapping[str, str]) -> str | None:
 
 def _request_id(headers: Mapping[str, str]) -> str:
     given = headers.get("X-Request-Id", "")
-    return given if _REQUEST_ID.fullmatch(given) else str(uuid4())
+    return given if _REQUEST_ID.fullmatch(given) else new_request_id()
 
 
 def _route(request: web.Request) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
+
+from msgspec import Meta
 
 from ..domain.errors import Issue, NotFound
 from .exchange import Answer, Exchange
@@ -10,8 +13,13 @@ from .validation import invalid
 
 ADAPTERS = frozenset({"claude-code"})
 
+# Not a Literal: an adapter that is not known here gets an answer that names those which are.
+Adapter = Annotated[str, Meta(extra_json_schema={"enum": sorted(ADAPTERS)})]
 
-async def receive(exchange: Exchange, adapter: str, event: str, body: dict[str, object]) -> Answer[dict[str, object]]:
+
+async def receive(
+    exchange: Exchange, adapter: Adapter, event: str, body: dict[str, object]
+) -> Answer[dict[str, object]]:
     """Take a client's hook JSON; 201 for a new event, 200 for one that was known or that stores nothing."""
     if adapter not in ADAPTERS:
         raise NotFound(f"There is no such adapter; this server knows {', '.join(sorted(ADAPTERS))}.")

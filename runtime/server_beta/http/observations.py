@@ -7,15 +7,13 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ..domain.errors import Issue
 from ..domain.ids import ObservationId, ProjectId, SessionId
-from ..domain.observation_ids import is_observation_id
 from ..domain.records import ObservationFilter
 from . import wire
+from .authored import NewObservation, ObservationChange
 from .cursors import read_cursor, write_cursor
 from .exchange import Answer, Exchange
-from .fields import Cursor, Instant, Name, PageSize, Word, instant
-from .validation import invalid
+from .fields import Cursor, Instant, ObservationName, PageSize, Word, instant
 
 
 class ObservationsQuery(Struct, rename="camel", frozen=True, forbid_unknown_fields=True):
@@ -37,7 +35,7 @@ class ObservationsQuery(Struct, rename="camel", frozen=True, forbid_unknown_fiel
             session_id=None if self.server_session_id is UNSET else SessionId(self.server_session_id),
             since=None if self.since is UNSET else instant(self.since),
             until=None if self.until is UNSET else instant(self.until),
-            after=None if self.cursor is UNSET else read_cursor(self.cursor),
+            after=None if self.cursor is UNSET else read_cursor("observations", self.cursor),
             limit=self.limit,
         )
 
@@ -45,12 +43,7 @@ class ObservationsQuery(Struct, rename="camel", frozen=True, forbid_unknown_fiel
 class NamedBody(Struct, rename="camel", frozen=True):
     """Observations by their ids, whole or the eight digits that a page shows."""
 
-    ids: Annotated[list[Name], Meta(min_length=1, max_length=100)]
-
-    def to_domain(self) -> list[str]:
-        """Give the ids; raises InvalidInput that lists every text that cannot be one."""
-        check_ids({f"$.ids[{index}]": text for index, text in enumerate(self.ids)})
-        return self.ids
+    ids: Annotated[list[ObservationName], Meta(min_length=1, max_length=100)]
 
 
 class ObservationReply(Struct):
@@ -60,7 +53,7 @@ class ObservationReply(Struct):
 
 
 class ObservationsReply(Struct):
-    """Observations."""
+    """Observations, in the order that the route tells."""
 
     observations: list[wire.Observation]
 
@@ -74,7 +67,7 @@ class ObservationsPage(ObservationsReply, rename="camel"):
 async def list_all(exchange: Exchange, query: ObservationsQuery) -> Answer[ObservationsPage]:
     """List observations, newest first."""
     found, has_more = await exchange.services.observations.list(exchange.principal, query.to_domain())
-    next_cursor = write_cursor(found[-1].created_at, found[-1].id) if has_more else None
+    next_cursor = write_cursor("observations", found[-1].created_at, found[-1].id) if has_more else None
     return Answer(ObservationsPage([wire.observation(one) for one in found], next_cursor))
 
 
@@ -84,15 +77,43 @@ async def get(exchange: Exchange, id: UUID) -> Answer[ObservationReply]:
     return Answer(ObservationReply(wire.observation(observation)))
 
 
+async def create(exchange: Exchange, body: NewObservation) -> Answer[ObservationReply]:
+    """Store an observation that the client words itself; nothing is generated from it."""
+    return Answer(ObservationReply(await written(exchange, body)), 201)
+
+
+async def change(exchange: Exchange, id: UUID, body: ObservationChange) -> Answer[ObservationReply]:
+    """Change members of an observation.
+
+    What the server had generated is the client's from then on: no later generation replaces it.
+    """
+    return Answer(ObservationReply(await changed(exchange, id, body)))
+
+
+async def delete(exchange: Exchange, id: UUID) -> Answer[None]:
+    """Delete an observation for good."""
+    await exchange.services.author.delete(exchange.principal, ObservationId(id), exchange.request_id)
+    return Answer(None, 204)
+
+
+async def written(exchange: Exchange, body: NewObservation) -> wire.Observation:
+    """Store what a body says."""
+    session_id = None if body.server_session_id is None else SessionId(body.server_session_id)
+    observation = await exchange.services.author.write(
+        exchange.principal, ProjectId(body.project_id), session_id, body.to_domain(), exchange.request_id
+    )
+    return wire.observation(observation)
+
+
+async def changed(exchange: Exchange, observation_id: UUID, body: ObservationChange) -> wire.Observation:
+    """Change what a body says."""
+    observation = await exchange.services.author.change(
+        exchange.principal, ObservationId(observation_id), body.to_domain(), exchange.request_id
+    )
+    return wire.observation(observation)
+
+
 async def named(exchange: Exchange, body: NamedBody) -> Answer[ObservationsReply]:
     """Read observations by their ids, oldest first; ids that name nothing here are absent."""
-    found = await exchange.services.observations.named(exchange.principal, body.to_domain())
+    found = await exchange.services.observations.named(exchange.principal, body.ids)
     return Answer(ObservationsReply([wire.observation(one) for one in found]))
-
-
-def check_ids(texts: dict[str, str]) -> None:
-    """Raise InvalidInput that lists, by path, every text that cannot be an observation's id."""
-    message = "must be an id, or the eight digits that a page shows of one"
-    issues = [Issue(path, message, "invalid_value") for path, text in texts.items() if not is_observation_id(text)]
-    if issues:
-        raise invalid(issues)

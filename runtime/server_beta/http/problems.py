@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from aiohttp import web
+from msgspec import UNSET, Struct, UnsetType
 
 from ..domain.errors import (
     Conflict,
@@ -20,6 +21,20 @@ from ..domain.errors import (
     Unavailable,
 )
 from .exchange import json_response
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class Problem(Struct):
+    """A refusal: RFC 9457, with the peer's `error` and `message`, and every issue of a request that is not valid."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    error: str
+    message: str
+    issues: tuple[Issue, ...] | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +115,5 @@ def _routing_problem(error: web.HTTPException) -> web.Response:
 
 
 def _problem(status: HTTPStatus, error: str, message: str, issues: tuple[Issue, ...] = ()) -> web.Response:
-    body: dict[str, object] = {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": int(status),
-        "detail": message,
-        "error": error,
-        "message": message,
-    }
-    if issues:
-        body["issues"] = issues
-    return json_response(body, status, "application/problem+json")
+    body = Problem("about:blank", status.phrase, int(status), message, error, message, issues or UNSET)
+    return json_response(body, status, PROBLEM_JSON)

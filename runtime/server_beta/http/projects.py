@@ -38,6 +38,22 @@ class ProjectsReply(Struct):
     projects: list[wire.Project]
 
 
+class Deleted(Struct):
+    """How many rows of each kind a purge has deleted."""
+
+    observations: int
+    events: int
+    jobs: int
+    sessions: int
+
+
+class PurgeReply(Struct, rename="camel"):
+    """A project that remembers nothing any more."""
+
+    project_id: UUID
+    deleted: Deleted
+
+
 async def list_all(exchange: Exchange, query: ProjectsQuery) -> Answer[ProjectsReply]:
     """List the projects that the caller sees, or those with a key or a name."""
     found = await exchange.services.projects.list(
@@ -60,3 +76,12 @@ async def get(exchange: Exchange, id: UUID) -> Answer[ProjectReply]:
     """Read one project."""
     project = await exchange.services.projects.get(exchange.principal, ProjectId(id))
     return Answer(ProjectReply(wire.project(project)))
+
+
+async def purge(exchange: Exchange, id: UUID) -> Answer[PurgeReply]:
+    """Forget everything that a project remembers: its observations, events, jobs and sessions.
+
+    The project, its keys, its audit log and its usage stay. Whoever is generating from it at the time stores nothing.
+    """
+    purged = await exchange.services.purge.run(exchange.principal, ProjectId(id), exchange.request_id)
+    return Answer(PurgeReply(id, Deleted(purged.observations, purged.events, purged.jobs, purged.sessions)))

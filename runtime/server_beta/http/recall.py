@@ -11,31 +11,27 @@ from ..domain.ids import ProjectId
 from ..domain.records import SearchRequest, TimelineRequest
 from . import wire
 from .exchange import Answer, Exchange
-from .fields import ExternalId, FilePath, Instant, Name, Question, Word, instant
-from .observations import check_ids
+from .fields import ExactlyOne, ExternalId, FilePath, Instant, ObservationName, Question, Word, instant
 
 
-class ContextQuery(Struct, rename="camel", frozen=True, forbid_unknown_fields=True):
+class ContextQuery(ExactlyOne, rename="camel", frozen=True, forbid_unknown_fields=True):
     """Which project's context to render: by id, or by key."""
+
+    exactly_one = ("project_id", "project")
 
     project_id: UUID | UnsetType = UNSET
     project: ExternalId | UnsetType = UNSET
-
-    def __post_init__(self) -> None:
-        if (self.project_id is UNSET) == (self.project is UNSET):
-            raise ValueError("needs either projectId or project")
 
 
 class TimelineQuery(Struct, rename="camel", frozen=True, forbid_unknown_fields=True):
     """Around which observation to look, and how far."""
 
-    anchor: Name
+    anchor: ObservationName
     before: Annotated[int, Meta(ge=0, le=50)] = 5
     after: Annotated[int, Meta(ge=0, le=50)] = 5
 
     def to_domain(self) -> TimelineRequest:
-        """Make the request; raises InvalidInput for an anchor that cannot be an id."""
-        check_ids({"$.anchor": self.anchor})
+        """Make the request."""
         return TimelineRequest(self.anchor, self.before, self.after)
 
 

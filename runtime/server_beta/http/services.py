@@ -7,14 +7,23 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..services.access import Access
+    from ..services.audit import Audit
+    from ..services.author import Author
+    from ..services.broadcaster import Broadcaster
     from ..services.context import Context
+    from ..services.exposition import Exposition
     from ..services.health import Health
     from ..services.hooks import Hooks
     from ..services.ingest import Ingest
     from ..services.jobs import Jobs
+    from ..services.keys import Keys
+    from ..services.legacy import Legacy
+    from ..services.metrics import Metrics
     from ..services.observations import Observations
     from ..services.projects import Projects
+    from ..services.purge import Purge
     from ..services.sessions import Sessions
+    from ..services.usage import UsageReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +39,12 @@ class Services:
     jobs: Jobs
     projects: Projects
     health: Health
+    usage: UsageReport
+    broadcaster: Broadcaster
+    metrics: Metrics
+    exposition: Exposition
+    keys: Keys
+    audit: Audit
+    author: Author
+    purge: Purge
+    legacy: Legacy

@@ -10,12 +10,14 @@ from ..domain.ids import ProjectId, SessionId
 from ..domain.records import NewSession
 from . import wire
 from .exchange import Answer, Exchange
-from .fields import ExternalId, Name, Word
+from .fields import ExactlyOne, ExternalId, Name, Word
 from .projects import ProjectBody
 
 
-class SessionBody(Struct, rename="camel", frozen=True):
+class SessionBody(ExactlyOne, rename="camel", frozen=True):
     """The start of a session, in a project that exists or one that is named by key."""
+
+    exactly_one = ("project_id", "project")
 
     project_id: UUID | None = None
     project: ProjectBody | None = None
@@ -25,10 +27,6 @@ class SessionBody(Struct, rename="camel", frozen=True):
     agent_type: Name | None = None
     platform_source: Word | None = None
     metadata: dict[str, object] | None = None
-
-    def __post_init__(self) -> None:
-        if (self.project_id is None) == (self.project is None):
-            raise ValueError("needs either projectId or project")
 
     def to_domain(self, project_id: ProjectId) -> NewSession:
         """Make the session to find or create, in the project that was found."""
@@ -59,7 +57,7 @@ class EndReply(Struct, rename="camel"):
 async def start(exchange: Exchange, body: SessionBody) -> Answer[SessionReply]:
     """Find or create a session; 201 when it is new."""
     new = body.to_domain(await _project_id(exchange, body))
-    session, created = await exchange.services.sessions.start(exchange.principal, new)
+    session, created = await exchange.services.sessions.start(exchange.principal, new, exchange.request_id)
     return Answer(SessionReply(wire.session(session)), 201 if created else 200)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from datetime import datetime
 
-from ..domain.api_keys import hash_key, is_well_formed
+from ..domain.api_keys import KeyStatus, hash_key, is_well_formed, status_of
 from ..domain.errors import Forbidden, Unauthorized
 from ..domain.ids import ApiKeyId
 from ..domain.ports import Clock
@@ -14,9 +16,16 @@ from ..domain.tenancy import LOCAL_TEAM_ID
 from ..storage import keys
 from ..storage.database import Database
 
-# A revoked or expired key may go on for at most this long in a process that has just used it.
+# A revoked key may go on for at most this long in a process that has just used it; an expired one not at all.
 _REMEMBERED_SECONDS = 0.5
 _MOST_REMEMBERED = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    principal: Principal
+    expires_at: datetime | None
+    until: float
 
 
 class Access:
@@ -26,7 +35,7 @@ class Access:
         self._database = database
         self._clock = clock
         self._allows_local = auth_mode == "local-dev"
-        self._remembered: dict[bytes, tuple[float, Principal]] = {}
+        self._remembered: dict[bytes, _Known] = {}
         self._used: set[ApiKeyId] = set()
 
     async def authenticate(self, key: str | None, *, remote_is_loopback: bool, proxied: bool) -> Principal:
@@ -38,14 +47,23 @@ class Access:
         if not is_well_formed(key):
             raise Forbidden
         key_hash = hash_key(key)
-        remembered = self._remembered.get(key_hash)
-        if remembered is not None and remembered[0] > time.monotonic():
-            return remembered[1]
-        principal = await self._look_up(key_hash)
-        if len(self._remembered) >= _MOST_REMEMBERED:
-            self._remembered.clear()
-        self._remembered[key_hash] = time.monotonic() + _REMEMBERED_SECONDS, principal
-        return principal
+        known = self._remembered.get(key_hash)
+        if known is None or known.until <= time.monotonic():
+            known = await self._look_up(key_hash)
+            if len(self._remembered) >= _MOST_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[key_hash] = known
+        elif known.expires_at is not None and known.expires_at <= self._clock.now():
+            raise Forbidden
+        return known.principal
+
+    async def still_valid(self, principal: Principal) -> bool:
+        """Ask the store whether a caller that was let in may stay: for what goes on long after its request began."""
+        if principal.key_id is None:
+            return True
+        async with self._database.connection() as connection:
+            stored = await keys.get(connection, principal.team_id, principal.project_id, principal.key_id)
+        return stored is not None and self._is_usable(stored)
 
     async def note_use(self) -> None:
         """Write down when keys were last used, for all that were since the last call."""
@@ -54,7 +72,9 @@ class Access:
             async with self._database.connection() as connection:
                 await keys.touch(connection, used)
 
-    async def _look_up(self, key_hash: bytes) -> Principal:
+    async def _look_up(self, key_hash: bytes) -> _Known:
+        # From before the question on: a slow answer must not lengthen the life of a revoked key.
+        asked_at = time.monotonic()
         async with self._database.connection() as connection:
             stored = await keys.by_hash(connection, key_hash)
         if stored is None or not self._is_usable(stored):
@@ -65,7 +85,8 @@ class Access:
             # A scope of a later version, which may share this database.
             raise Forbidden from error
         self._used.add(stored.id)
-        return Principal(stored.team_id, stored.project_id, stored.id, scopes)
+        principal = Principal(stored.team_id, stored.project_id, stored.id, scopes)
+        return _Known(principal, stored.expires_at, asked_at + _REMEMBERED_SECONDS)
 
     def _is_usable(self, key: ApiKey) -> bool:
-        return key.revoked_at is None and (key.expires_at is None or key.expires_at > self._clock.now())
+        return status_of(key, self._clock.now()) is KeyStatus.ACTIVE

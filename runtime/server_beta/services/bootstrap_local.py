@@ -2,70 +2,81 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
+from uuid import UUID
 
-from ..domain.api_keys import hash_key, is_well_formed, new_key
-from ..domain.errors import StartRefused
-from ..domain.principals import LOCAL_SCOPES
+from ..domain.api_keys import KeyStatus, hash_key, new_key, status_of
+from ..domain.ports import Clock
+from ..domain.principals import LOCAL_SCOPES, in_order
+from ..domain.records import ApiKey
 from ..domain.tenancy import LOCAL_TEAM_ID, LOCAL_TEAM_NAME
 from ..storage import audit, keys, tenants
-from ..storage.database import Database
+from ..storage.database import Connection, Database
+from .local_key import LocalKey
 
-KEY_FILE = ".server-beta.key"
+_NAME = "local"
+_ACTOR = "system:bootstrap"
 
 
-async def bootstrap_local(database: Database, data_dir: Path) -> None:
-    """Make sure that the data folder holds a key that works; the caller holds the data folder's lock."""
-    path = data_dir / KEY_FILE
-    known = _read(path)
+async def bootstrap_local(database: Database, data_dir: Path, clock: Clock) -> None:
+    """Make sure that the data folder holds a key that works: its own, and the only one of its own that does.
+
+    Any number of processes may do this at once, on one database and even on one data folder.
+    """
+    local = LocalKey(data_dir)
     async with database.transaction() as connection:
         await tenants.ensure_team(connection, LOCAL_TEAM_ID, LOCAL_TEAM_NAME)
-        if known is not None:
-            stored = await keys.by_hash(connection, hash_key(known))
-            if stored is not None and stored.revoked_at is None:
-                return
-        key = new_key()
-        made = await keys.insert(
-            connection,
-            LOCAL_TEAM_ID,
-            None,
-            "local",
-            hash_key(key),
-            [scope.value for scope in LOCAL_SCOPES],
-            None,
-        )
-        await audit.record(
-            connection,
-            LOCAL_TEAM_ID,
-            None,
-            actor="system:bootstrap",
-            action="api_key.created",
-            resource_type="api_key",
-            resource_id=made.id,
-            request_id=None,
-        )
-        # Inside the transaction: a key that could not be written down is rolled back.
-        _write(path, key)
+        # Whoever comes second reads the files only when the first has written them.
+        await tenants.lock_team(connection, LOCAL_TEAM_ID)
+        installation_id = local.identify()
+        if not await _is_good(connection, local, installation_id, clock):
+            await _replace(connection, local, installation_id)
 
 
-def _read(path: Path) -> str | None:
-    with suppress(OSError, UnicodeDecodeError):
-        text = path.read_text("ascii").strip()
-        if is_well_formed(text):
-            return text
-    return None
+async def _is_good(connection: Connection, local: LocalKey, installation_id: UUID, clock: Clock) -> bool:
+    text = local.read()
+    stored = None if text is None else await keys.by_hash(connection, hash_key(text))
+    if stored is None or not _is_local(stored) or status_of(stored, clock.now()) is not KeyStatus.ACTIVE:
+        return False
+    if stored.installation_id is None and stored.created_by == _ACTOR:
+        # Of a version that did not identify data folders.
+        return await keys.adopt(connection, LOCAL_TEAM_ID, installation_id, stored.id)
+    return stored.installation_id == installation_id
 
 
-def _write(path: Path, key: str) -> None:
-    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(key + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise StartRefused(f"The key file {path} cannot be written: {error.strerror}.") from error
+def _is_local(key: ApiKey) -> bool:
+    return key.team_id == LOCAL_TEAM_ID and key.project_id is None and set(key.scopes) >= LOCAL_SCOPES
+
+
+async def _replace(connection: Connection, local: LocalKey, installation_id: UUID) -> None:
+    for lost in await keys.revoke_local(connection, LOCAL_TEAM_ID, installation_id):
+        await _record(connection, "api_key.revoked", lost)
+    text = new_key()
+    made = await keys.insert(
+        connection,
+        LOCAL_TEAM_ID,
+        None,
+        _NAME,
+        hash_key(text),
+        in_order(LOCAL_SCOPES),
+        None,
+        created_by=_ACTOR,
+        installation_id=installation_id,
+    )
+    await _record(connection, "api_key.created", made.id)
+    # Inside the transaction: a key that could not be written down is rolled back.
+    local.write(text)
+
+
+async def _record(connection: Connection, action: str, key_id: UUID) -> None:
+    await audit.record(
+        connection,
+        LOCAL_TEAM_ID,
+        None,
+        actor=_ACTOR,
+        action=action,
+        resource_type="api_key",
+        resource_id=key_id,
+        request_id=None,
+        details={"name": _NAME, "local": True},
+    )

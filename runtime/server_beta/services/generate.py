@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import assert_never
 from uuid import UUID
 
 import structlog
 
 from ..domain.errors import Unavailable
-from ..domain.ids import EventId, derived_id, digest
+from ..domain.ids import digest
 from ..domain.jobs import Claim, JobStatus, Message, SourceType
 from ..domain.observations import Draft, content_of
 from ..domain.ports import Clock, Generated, Outcome, Provider, Retryable, Unusable
-from ..domain.turns import Material, Recorded
-from ..storage import events, jobs, observations, sessions
+from ..domain.privacy import protect_text
+from ..domain.text import cap
+from ..storage import audit, job_operations, jobs, observations, sessions, usage
 from ..storage.database import Connection, Database
 from .ledger import Ledger
+from .load_material import Source, load_material
+from .refuse import ACTOR, refuse_foreign, refuse_revoked
 from .relay import Relay
 from .signals import Signals
 
@@ -32,20 +34,8 @@ _DEADLINE = timedelta(seconds=120)
 _RELEASE_SECONDS = 1.0
 # Waits before the second and third attempt, each varied by up to a quarter so that jobs do not come back in step.
 _BACKOFF = (timedelta(seconds=2), timedelta(seconds=15), timedelta(seconds=60))
-# Named by the envelope of a turn, not by anything that happened in it.
-_ENVELOPE = frozenset({"SessionStart", "SessionEnd"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Input:
-    material: Material
-    source_id: UUID
-    happened_at: datetime
-    is_private: bool = False
-
-    @property
-    def covered_events(self) -> int:
-        return sum(event.event_type not in _ENVELOPE for event in self.material.events)
+# Longer reasons are cut: they are read in lists.
+_MOST_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +56,11 @@ class Generate:
         async with self.database.connection() as connection:
             claim = await jobs.claim(connection, message, self.who, self.lease)
         if claim is None:
+            await refuse_foreign(self.database, message)
+            return
+        if claim.is_key_revoked:
+            if await refuse_revoked(self.database, claim):
+                self.signals.finished(claim.job_id)
             return
         heartbeat = asyncio.create_task(self._keep(claim))
         try:
@@ -89,11 +84,12 @@ class Generate:
                 await heartbeat
 
     async def _work(self, claim: Claim) -> None:
-        source = await self._load(claim)
+        async with self.database.connection() as connection:
+            source = await load_material(connection, claim, self.clock.now())
         outcome = await self._ask(claim, source)
         match outcome:
-            case Generated(drafts):
-                await self._store(claim, source, drafts)
+            case Generated():
+                await self._store(claim, source, outcome)
                 self.ledger.succeeded(self.clock.now())
             case Retryable(reason, after):
                 await self._give_back(claim, reason, after or _backoff(claim.attempt))
@@ -102,39 +98,7 @@ class Generate:
             case _:
                 assert_never(outcome)
 
-    async def _load(self, claim: Claim) -> _Input:
-        async with self.database.connection() as connection:
-            if claim.session_id is None or claim.source_type is SourceType.AGENT_EVENT:
-                return await self._load_event(connection, claim)
-            session = await sessions.get(connection, claim.team_id, claim.session_id)
-            root = session.project_root if session else None
-            if claim.turn_key is not None:
-                turn, is_private = await events.of_turn(
-                    connection, claim.team_id, claim.project_id, claim.session_id, claim.turn_key
-                )
-                if is_private:
-                    # An event that was stored in the same moment as the private prompt was not yet known to be private.
-                    await events.blank_turn(
-                        connection, claim.team_id, claim.project_id, claim.session_id, claim.turn_key
-                    )
-                return self._input(turn, root, derived_id("turn", claim.session_id, claim.turn_key), is_private)
-            whole = await events.of_session(connection, claim.team_id, claim.project_id, claim.session_id)
-            return self._input(whole, root, claim.session_id, is_private=False)
-
-    async def _load_event(self, connection: Connection, claim: Claim) -> _Input:
-        event = await events.get(connection, claim.team_id, EventId(claim.source_id))
-        if event is None:
-            return self._input((), None, claim.source_id, is_private=False)
-        recorded = Recorded(event.event_type, event.payload, event.occurred_at)
-        return self._input((recorded,), None, event.id, bool(event.metadata.get("private")))
-
-    def _input(self, recorded: Sequence[Recorded], root: str | None, source_id: UUID, is_private: bool) -> _Input:
-        now = self.clock.now()
-        # What a client dates into the future would be the newest of all for ever.
-        last = min(recorded[-1].occurred_at, now) if recorded else now
-        return _Input(Material(tuple(recorded), root), source_id, last, is_private)
-
-    async def _ask(self, claim: Claim, source: _Input) -> Outcome:
+    async def _ask(self, claim: Claim, source: Source) -> Outcome:
         if source.is_private or not source.material.events:
             return Generated(())
         ask = self.provider.summarise if claim.source_type is SourceType.SESSION_SUMMARY else self.provider.observe
@@ -148,17 +112,16 @@ class Generate:
             log.error("the provider raised", action="provider_raised", job_id=str(claim.job_id), error=kind)
             return Retryable(f"the provider raised {kind}")
 
-    async def _store(self, claim: Claim, source: _Input, drafts: tuple[Draft, ...]) -> None:
+    async def _store(self, claim: Claim, source: Source, generated: Generated) -> None:
         summary: Message | None = None
         async with self.database.transaction() as connection:
-            if claim.session_id is not None:
-                # Two batches of a turn may be worked on at once; one of them has to see what the other has stored.
-                await sessions.lock(connection, claim.team_id, claim.project_id, claim.session_id)
-            if not await jobs.complete(connection, claim, source.covered_events):
+            if not await self._finish(connection, claim, source):
                 log.info("dropped a late answer", action="claim_lost", job_id=str(claim.job_id))
                 return
+            if generated.spent is not None:
+                await usage.record(connection, claim, generated.spent)
             if not await jobs.is_outdone(connection, claim, source.covered_events):
-                await self._store_drafts(connection, claim, source, drafts)
+                await self._store_drafts(connection, claim, source, generated.drafts)
             if claim.session_id is not None and claim.source_type is not SourceType.AGENT_EVENT:
                 await sessions.mark_generated(connection, claim.team_id, claim.project_id, claim.session_id)
             if claim.source_type is SourceType.EVENT_BATCH and claim.session_id is not None:
@@ -168,14 +131,25 @@ class Generate:
                     claim.project_id,
                     claim.session_id,
                     after=claim.job_id,
+                    key_id=claim.api_key_id,
                     request_id=claim.request_id,
                 )
+        log.info("generated", action="job_completed", attempt=claim.attempt, drafts=len(generated.drafts))
         self.signals.finished(claim.job_id)
         if summary is not None:
             self.relay.offer([summary])
 
+    async def _finish(self, connection: Connection, claim: Claim, source: Source) -> bool:
+        # Whatever is above the job is held before it: a delete takes them in the same order.
+        if not await job_operations.hold_tenant(connection, claim.team_id, claim.project_id):
+            return False
+        if claim.session_id is not None:
+            # Two batches of a turn may be worked on at once; one of them has to see what the other has stored.
+            await sessions.lock(connection, claim.team_id, claim.project_id, claim.session_id)
+        return await jobs.complete(connection, claim, source.covered_events)
+
     async def _store_drafts(
-        self, connection: Connection, claim: Claim, source: _Input, drafts: tuple[Draft, ...]
+        self, connection: Connection, claim: Claim, source: Source, drafts: tuple[Draft, ...]
     ) -> None:
         kept: list[UUID] = []
         for index, draft in enumerate(drafts):
@@ -193,10 +167,30 @@ class Generate:
         await observations.supersede(
             connection, claim.team_id, claim.project_id, claim.source_type.value, source.source_id, kept
         )
+        if kept:
+            await audit.record(
+                connection,
+                claim.team_id,
+                claim.project_id,
+                actor=ACTOR,
+                action="observation.generated",
+                resource_type="job",
+                resource_id=claim.job_id,
+                request_id=claim.request_id,
+                api_key_id=claim.api_key_id,
+                details={"observations": len(kept), "sourceType": claim.source_type.value, "attempt": claim.attempt},
+            )
 
-    async def _give_back(self, claim: Claim, reason: str, wait: timedelta | None) -> None:
-        async with self.database.connection() as connection:
+    async def _give_back(self, claim: Claim, said: str, wait: timedelta | None) -> None:
+        # A provider's words may quote what it was sent; the row is read by people who may not see that.
+        reason = cap(protect_text(said), _MOST_REASON)
+        async with self.database.transaction() as connection:
+            # Above the job first, as ever; without its project, the job is gone too.
+            await job_operations.hold_tenant(connection, claim.team_id, claim.project_id)
             status = await jobs.retry_or_fail(connection, claim, wait, reason)
+        if status is None:
+            log.info("dropped a late failure", action="claim_lost", job_id=str(claim.job_id))
+            return
         self.ledger.failed(reason)
         log.warning(
             "generation did not succeed",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,6 +16,7 @@ from ..domain.records import HealthReport
 from ..settings import Settings
 from ..storage import health, jobs
 from ..storage.database import Database
+from .broadcaster import Broadcaster
 from .drain_spool import DrainSpool
 from .ledger import Ledger
 from .relay import Relay
@@ -37,6 +39,7 @@ class Health:
     ledger: Ledger
     clock: Clock
     consumed_lanes: tuple[Lane, ...]
+    broadcaster: Broadcaster
     _started: float = field(default_factory=time.monotonic)
     _readiness: tuple[float, HealthReport] | None = None
 
@@ -101,28 +104,25 @@ class Health:
         )
 
     async def readiness(self) -> HealthReport:
-        """Say whether requests can be served, from probes at most a second old."""
+        """Say whether requests can be served, from probes at most a second old; a lost database is told at once."""
+        if self.database.is_lost:
+            # Known without asking, and not kept: it may be back in a moment. Its queue is as far away as itself.
+            is_queue_lost = self.transport.engine == "postgres"
+            return _readiness(False, "unavailable" if is_queue_lost else await self._queue_status())
         if self._readiness is not None and self._readiness[0] > time.monotonic():
             return self._readiness[1]
         schema_version, queue = await asyncio.gather(self._schema_version(), self._queue_status())
-        ok = schema_version is not None
-        report = HealthReport(
-            ok,
-            {
-                "status": "ready" if ok else "unavailable",
-                "runtime": "server-beta",
-                "dependencies": {"postgres": "connected" if ok else "unavailable", "queue": queue},
-            },
-        )
-        self._readiness = time.monotonic() + _READINESS_SECONDS, report
+        report = _readiness(schema_version is not None, queue)
+        if not self.database.is_lost:
+            self._readiness = time.monotonic() + _READINESS_SECONDS, report
         return report
 
     async def _schema_version(self) -> int | None:
-        try:
+        # Also a database that answers with an error of its own is one that cannot be used.
+        with suppress(Exception):
             async with asyncio.timeout(_PROBE_SECONDS), self.database.connection() as connection:
                 return await health.schema_version(connection)
-        except (Unavailable, TimeoutError):
-            return None
+        return None
 
     async def _queue_status(self) -> str:
         try:
@@ -150,6 +150,14 @@ class Health:
             return "disabled"
         return "active" if self.ledger.consecutive_failures == 0 else "degraded"
 
+    def _broadcaster(self, store_answers: bool) -> dict[str, object]:
+        details: dict[str, object] = {"subscribers": self.broadcaster.subscribers}
+        if not store_answers:
+            return _boundary("errored", "the database does not answer", details)
+        if not self.broadcaster.is_listening:
+            return _boundary("degraded", "changes are found by looking: nothing is heard of them", details)
+        return _boundary("active", "hears of changes and sends them on /v1/stream", details)
+
     def _boundaries(self, store_answers: bool, lanes: tuple[LaneCounts, ...]) -> dict[str, object]:
         queue_answers = not any(lane.unavailable for lane in lanes)
         consumed = ", ".join(self.consumed_lanes)
@@ -167,8 +175,19 @@ class Health:
             "providerRegistry": _boundary(
                 "active", f"generates with {self.provider.name}", {"active": self.provider.name}
             ),
-            "eventBroadcaster": _boundary("disabled", "this version has no /v1/stream route"),
+            "eventBroadcaster": self._broadcaster(store_answers),
         }
+
+
+def _readiness(is_ready: bool, queue: str) -> HealthReport:
+    return HealthReport(
+        is_ready,
+        {
+            "status": "ready" if is_ready else "unavailable",
+            "runtime": "server-beta",
+            "dependencies": {"postgres": "connected" if is_ready else "unavailable", "queue": queue},
+        },
+    )
 
 
 def _boundary(status: str, reason: str, details: dict[str, object] | None = None) -> dict[str, object]:

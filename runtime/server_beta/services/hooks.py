@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from ..domain.errors import NotFound
-from ..domain.hook_events import HookEvent, Ignored, parse_hook
+from ..domain.hook_events import CLAUDE_CODE, HookEvent, Ignored, parse_hook
 from ..domain.ports import Clock
 from ..domain.principals import Principal, Scope
 from ..domain.projects import is_excluded, relative_to_root
-from ..domain.records import HookAnswer, NewEvent, NewSession, Project, Session
+from ..domain.records import HookAnswer, Ingested, NewEvent, NewSession, Project, Session
 from ..settings import Settings
 from ..storage import events, jobs, sessions
 from ..storage.database import Database
@@ -21,8 +21,9 @@ from .context import Context
 from .ingest import Ingest
 from .projects import Projects
 from .remembered import Remembered
+from .sessions import close_session, open_session
 
-PLATFORM = "claude-code"
+PLATFORM = CLAUDE_CODE
 
 # What each event calls for (see events/ingest.sql); an event that is not named here calls for nothing.
 _CALLS: Mapping[str, Call] = {
@@ -79,7 +80,14 @@ class Hooks:
         event = parse_hook(
             event_name, body, headers, received_at=self._clock.now(), skip_tools=self._settings.skip_tools
         )
-        if isinstance(event, Ignored) or self._is_excluded(event):
+        if isinstance(event, Ignored):
+            return HookAnswer({}, created=False)
+        return await self.take(principal, event, request_id)
+
+    async def take(self, principal: Principal, event: HookEvent, request_id: str | None) -> HookAnswer:
+        """Do the same with an event that was parsed before."""
+        principal.require(Scope.EVENTS_WRITE)
+        if self._is_excluded(event):
             return HookAnswer({}, created=False)
         try:
             return await self._answer(principal, event, request_id)
@@ -94,13 +102,13 @@ class Hooks:
             return HookAnswer(await self._about_file(project, event), created=False)
         if not event.is_stored:
             return HookAnswer({}, created=False)
-        session = await self._session(project, event)
-        created = await self._store(principal, project, session, event, request_id)
-        return HookAnswer(await self._output(project, session, event), created)
+        session = await self._session(principal, project, event, request_id)
+        stored = await self._store(principal, project, session, event, request_id)
+        return HookAnswer(await self._output(project, session, event), stored.created, stored)
 
     async def _store(
         self, principal: Principal, project: Project, session: Session, event: HookEvent, request_id: str | None
-    ) -> bool:
+    ) -> Ingested:
         turn_key = _turn_key(event)
         is_private = await self._is_private(project, session, event, turn_key)
         payload = {name: event.payload[name] for name in _KEPT_OF_PRIVATE if name in event.payload}
@@ -112,7 +120,7 @@ class Hooks:
             payload=payload if is_private else event.payload,
             source_type="hook",
             source_adapter=PLATFORM,
-            platform_source=PLATFORM,
+            platform_source=event.platform,
             source_event_id=str(event.event_id),
             session_id=session.id,
             content_session_id=event.session_external_id,
@@ -126,9 +134,9 @@ class Hooks:
             async with self._database.connection() as connection:
                 await events.blank_turn(connection, project.team_id, project.id, session.id, turn_key)
         if event.is_session_end:
-            async with self._database.connection() as connection:
-                await sessions.end(connection, project.team_id, project.id, session.id)
-        return stored.created
+            async with self._database.transaction() as connection:
+                await close_session(connection, principal, project.id, session.id, request_id)
+        return stored
 
     async def _output(self, project: Project, session: Session, event: HookEvent) -> dict[str, object]:
         if event.event_type == "SessionStart" and event.is_spooled:
@@ -164,7 +172,8 @@ class Hooks:
     async def _is_private(self, project: Project, session: Session, event: HookEvent, turn_key: str | None) -> bool:
         if turn_key is None:
             return event.is_private
-        key = (session.id, turn_key)
+        # The session's own id would be another one after a purge in the midst of the turn.
+        key = (project.id, event.platform, event.session_external_id, turn_key)
         if event.is_private or self._private_turns.get(key):
             self._private_turns.put(key, value=True)
             return True
@@ -186,19 +195,21 @@ class Hooks:
         principal.require_project(project.id)
         return project
 
-    async def _session(self, project: Project, event: HookEvent) -> Session:
-        key = (project.id, event.session_external_id)
+    async def _session(
+        self, principal: Principal, project: Project, event: HookEvent, request_id: str | None
+    ) -> Session:
+        key = (project.id, event.platform, event.session_external_id)
         session = self._sessions.get(key)
-        if session is None:
+        if session is None or (session.project_root is None and event.project.root is not None):
             new = NewSession(
                 project_id=project.id,
                 external_session_id=event.session_external_id,
                 content_session_id=event.session_external_id,
-                platform_source=PLATFORM,
+                platform_source=event.platform,
                 project_root=event.project.root,
             )
-            async with self._database.connection() as connection:
-                session, _ = await sessions.find_or_create(connection, project.team_id, new)
+            async with self._database.transaction() as connection:
+                session, _ = await open_session(connection, principal, new, request_id)
             self._sessions.put(key, session)
         return session
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ..domain.errors import NotFound, Unavailable
-from ..domain.ids import EventId, JobId, digest, new_id
-from ..domain.jobs import JobStatus, Lane, Message, SourceType
+from ..domain.ids import EventId, JobId, SessionId, digest, new_id
+from ..domain.jobs import JobStatus, Message, SourceType
 from ..domain.ports import Clock
 from ..domain.principals import Principal, Scope
 from ..domain.privacy import protect
 from ..domain.records import Event, Ingested, Job, NewEvent, Transport
 from ..storage import events, jobs
 from ..storage.database import Database
-from ..storage.events import Call, Write, Written
+from ..storage.events import Call, Delivery, Write, Written
 from .group_commit import GroupCommit
+from .metrics import Metrics
 from .ownership import Ownership
 from .relay import Relay
 
@@ -34,6 +35,7 @@ class Ingest:
     writer: GroupCommit
     relay: Relay
     clock: Clock
+    metrics: Metrics = field(default_factory=Metrics)
 
     async def record(
         self, principal: Principal, new_events: Sequence[NewEvent], *, generate: bool, request_id: str | None
@@ -44,7 +46,8 @@ class Ingest:
         """
         principal.require(Scope.EVENTS_WRITE)
         call: Call = "event" if generate else "none"
-        own = [(await self._own(principal, new), call) for new in new_events]
+        sessions = await self.ownership.sessions_of(principal, new_events)
+        own = [(_own(new, session_id), call) for new, session_id in zip(new_events, sessions, strict=True)]
         try:
             return await self.store(principal, own, request_id=request_id)
         except NotFound:
@@ -56,68 +59,50 @@ class Ingest:
         self, principal: Principal, called: Sequence[tuple[NewEvent, Call]], *, request_id: str | None
     ) -> list[Ingested]:
         """Store events whose project and session are known to be the caller's, with the job each calls for."""
-        received_at = self.clock.now()
+        delivery = Delivery(
+            team_id=principal.team_id,
+            key_id=principal.key_id,
+            actor=principal.actor,
+            action="event.received" if len(called) == 1 else "event.batch_received",
+            request_id=request_id,
+            received_at=self.clock.now(),
+            audit_id=new_id(),
+        )
         writes = [
-            Write(
-                id=EventId(new_id()),
-                team_id=principal.team_id,
-                new=new,
-                idempotency_key=idempotency_key(principal, new),
-                job_id=JobId(new_id()),
-                calls_for=call,
-                request_id=request_id,
-                key_id=principal.key_id,
-                received_at=received_at,
-            )
+            Write(EventId(new_id()), new, idempotency_key(principal, new), JobId(new_id()), call, delivery)
             for new, call in called
         ]
         written = await self.writer.write(writes)
-        self.relay.offer(
-            [
-                _message(write, job)
-                for write, answer in zip(writes, written, strict=True)
-                if answer.created and (job := _new_job(write, answer)) is not None
-            ]
-        )
-        if all(answer.created for answer in written):
-            return [self._fresh(write, answer) for write, answer in zip(writes, written, strict=True)]
-        return await self._with_replays(principal, writes, written)
+        stored = sum(answer.created for answer in written)
+        self.metrics.received(stored=stored, replayed=len(written) - stored)
+        new_jobs = [
+            _new_job(write, answer) if answer.created else None for write, answer in zip(writes, written, strict=True)
+        ]
+        self.relay.offer([_message(job, request_id) for job in new_jobs if job is not None])
+        replays = await self._replays(principal, [answer.event_id for answer in written if not answer.created])
+        return [
+            self._ingested(_new_event(write, answer), job, created=True) if answer.created else next(replays)
+            for write, answer, job in zip(writes, written, new_jobs, strict=True)
+        ]
 
-    def _fresh(self, write: Write, answer: Written) -> Ingested:
-        job = _new_job(write, answer)
-        return Ingested(_new_event(write, answer), job, created=True, transport=self._transport(job))
-
-    async def _with_replays(
-        self, principal: Principal, writes: Sequence[Write], written: Sequence[Written]
-    ) -> list[Ingested]:
-        known = [answer.event_id for answer in written if not answer.created and answer.event_id is not None]
+    async def _replays(self, principal: Principal, event_ids: Sequence[EventId | None]) -> Iterator[Ingested]:
+        known = [event_id for event_id in event_ids if event_id is not None]
+        if not event_ids:
+            return iter(())
         async with self.database.connection() as connection:
             stored = await events.by_ids(connection, principal.team_id, known)
             their_jobs = await jobs.of_events(connection, principal.team_id, known)
-        answers: list[Ingested] = []
-        for write, answer in zip(writes, written, strict=True):
-            if answer.created:
-                answers.append(self._fresh(write, answer))
-                continue
-            event = stored.get(answer.event_id) if answer.event_id is not None else None
-            if event is None:
-                raise Unavailable("The event was deleted while it was sent again; try again.")
-            job = their_jobs.get(event.id)
-            answers.append(Ingested(event, job, created=False, transport=self._transport(job)))
-        return answers
+        if any(event_id not in stored for event_id in event_ids):
+            raise Unavailable("The event was deleted while it was sent again; try again.")
+        return (self._ingested(stored[one], their_jobs.get(one), created=False) for one in known)
+
+    def _ingested(self, event: Event, job: Job | None, *, created: bool) -> Ingested:
+        return Ingested(event, job, created=created, transport=self._transport(job))
 
     def _transport(self, job: Job | None) -> Transport:
         if job is None:
             return "skipped"
         return "enqueued" if job.transport_id is not None or self.relay.is_publishing else "queued_only"
-
-    async def _own(self, principal: Principal, new: NewEvent) -> NewEvent:
-        return replace(
-            new,
-            session_id=await self.ownership.session_of(principal, new),
-            payload=_protected(new.payload),
-            metadata=_protected(new.metadata or {}),
-        )
 
 
 def idempotency_key(principal: Principal, new: NewEvent) -> str:
@@ -127,8 +112,13 @@ def idempotency_key(principal: Principal, new: NewEvent) -> str:
         return digest("id", *common, new.source_event_id)
     canonical = json.dumps(new.payload, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     content = hashlib.sha256(canonical.encode()).hexdigest()
-    session = new.session_id or new.content_session_id or ""
+    # The sender's own name for the session first: which of our sessions that is may change until the event is retried.
+    session = new.content_session_id or new.session_id or ""
     return digest("content", *common, session, new.event_type, new.occurred_at.timestamp(), content)
+
+
+def _own(new: NewEvent, session_id: SessionId | None) -> NewEvent:
+    return replace(new, session_id=session_id, payload=_protected(new.payload), metadata=_protected(new.metadata or {}))
 
 
 def _protected(members: Mapping[str, object]) -> dict[str, object]:
@@ -138,11 +128,11 @@ def _protected(members: Mapping[str, object]) -> dict[str, object]:
 
 
 def _new_event(write: Write, answer: Written) -> Event:
-    new, created_at = write.new, answer.created_at or write.received_at
+    new, created_at = write.new, answer.created_at or write.delivery.received_at
     return Event(
         id=answer.event_id or write.id,
         project_id=new.project_id,
-        team_id=write.team_id,
+        team_id=write.delivery.team_id,
         server_session_id=new.session_id,
         content_session_id=new.content_session_id,
         source_type=new.source_type,
@@ -154,7 +144,7 @@ def _new_event(write: Write, answer: Written) -> Event:
         payload=new.payload,
         metadata=new.metadata or {},
         occurred_at=new.occurred_at,
-        received_at=write.received_at,
+        received_at=write.delivery.received_at,
         created_at=created_at,
     )
 
@@ -164,11 +154,11 @@ def _new_job(write: Write, answer: Written) -> Job | None:
         return None
     source_type = SourceType(answer.job_source_type)
     is_own = source_type is SourceType.AGENT_EVENT
-    at: datetime = answer.created_at or write.received_at
+    at: datetime = answer.created_at or write.delivery.received_at
     return Job(
         id=answer.job_id,
         project_id=write.new.project_id,
-        team_id=write.team_id,
+        team_id=write.delivery.team_id,
         source_type=source_type,
         source_id=write.id,
         agent_event_id=write.id if is_own else None,
@@ -189,6 +179,5 @@ def _new_job(write: Write, answer: Written) -> Job | None:
     )
 
 
-def _message(write: Write, job: Job) -> Message:
-    lane: Lane = job.source_type.lane
-    return Message(job.id, job.team_id, job.project_id, lane, attempt=0, request_id=write.request_id)
+def _message(job: Job, request_id: str | None) -> Message:
+    return Message(job.id, job.team_id, job.project_id, job.source_type.lane, attempt=0, request_id=request_id)

@@ -14,6 +14,7 @@ from ..domain.records import Event, Hit, ObservationFilter, SearchRequest, Timel
 from ..domain.text import scrub
 from ..storage import events, observations
 from ..storage.database import Database
+from .visibility import require_project, require_session
 
 # Short ids may name more than was asked for, though not by chance.
 _MOST_NAMED = 200
@@ -37,10 +38,15 @@ class Observations:
         return observation
 
     async def list(self, principal: Principal, wanted: ObservationFilter) -> tuple[Sequence[Observation], bool]:
-        """Return a page, newest first, and whether there is more after it."""
+        """Return a page, newest first, and whether there is more after it.
+
+        Raises NotFound for a project or a session that the caller does not see.
+        """
         principal.require(Scope.OBSERVATIONS_READ)
-        narrowed = replace(wanted, project_id=_visible(principal, wanted.project_id), limit=wanted.limit + 1)
+        narrowed = replace(wanted, project_id=wanted.project_id or principal.project_id, limit=wanted.limit + 1)
         async with self.database.connection() as connection:
+            await require_project(connection, principal, wanted.project_id)
+            await require_session(connection, principal, wanted.session_id)
             found = await observations.list_filtered(connection, principal.team_id, narrowed)
         return found[: wanted.limit], len(found) > wanted.limit
 
@@ -69,12 +75,15 @@ class Observations:
         return found[0], around
 
     async def search(self, principal: Principal, request: SearchRequest) -> Sequence[Hit]:
-        """Return what matches any word of the question, the best first; before that, what an id in its place names."""
+        """Return what matches any word of the question, the best first; before that, what an id in its place names.
+
+        Raises NotFound for a project that the caller does not see.
+        """
         principal.require(Scope.OBSERVATIONS_READ)
-        narrowed = replace(
-            request, project_id=_visible(principal, request.project_id), query=scrub(request.query).strip()
-        )
+        project_id = request.project_id or principal.project_id
+        narrowed = replace(request, project_id=project_id, query=scrub(request.query).strip())
         async with self.database.connection() as connection:
+            await require_project(connection, principal, request.project_id)
             hits = await observations.search(connection, principal.team_id, narrowed)
             if narrowed.offset or not is_observation_id(narrowed.query):
                 return hits
@@ -99,13 +108,6 @@ class Observations:
         event = await self.event(principal, event_id)
         async with self.database.connection() as connection:
             return await observations.of_event(connection, principal.team_id, event.project_id, event.id)
-
-
-def _visible(principal: Principal, wanted: ProjectId | None) -> ProjectId | None:
-    if wanted is None:
-        return principal.project_id
-    principal.require_project(wanted)
-    return wanted
 
 
 def _ambiguous(anchor: str, found: Sequence[Observation]) -> InvalidInput:

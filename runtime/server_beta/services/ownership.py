@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
+
 from ..domain.errors import NotFound
 from ..domain.ids import SessionId
 from ..domain.principals import Principal
@@ -19,8 +21,24 @@ class Ownership:
         self._projects: Remembered[bool] = Remembered()
         self._sessions: Remembered[Session] = Remembered()
 
-    async def session_of(self, principal: Principal, new: NewEvent) -> SessionId | None:
-        """Return the session that an event names; raises NotFound when it or the project is not the caller's."""
+    async def sessions_of(self, principal: Principal, new_events: Sequence[NewEvent]) -> list[SessionId | None]:
+        """Return the session that each event names; raises NotFound when one, or its project, is not the caller's."""
+        # The events of a request mostly name the same one, and where nothing is remembered each would be a query.
+        asked: dict[Hashable, SessionId | None] = {}
+        found = []
+        for new in new_events:
+            named = new.project_id, new.session_id, new.platform_source, new.content_session_id
+            if named not in asked:
+                asked[named] = await self._session_of(principal, new)
+            found.append(asked[named])
+        return found
+
+    def forget(self) -> None:
+        """Ask again from now on: something that was remembered is gone."""
+        self._projects.clear()
+        self._sessions.clear()
+
+    async def _session_of(self, principal: Principal, new: NewEvent) -> SessionId | None:
         principal.require_project(new.project_id)
         await self._check_project(principal, new)
         if new.session_id is not None:
@@ -35,11 +53,6 @@ class Ownership:
                 connection, principal.team_id, new.project_id, new.platform_source, new.content_session_id
             )
         return newest.id if newest else None
-
-    def forget(self) -> None:
-        """Ask again from now on: something that was remembered is gone."""
-        self._projects.clear()
-        self._sessions.clear()
 
     async def _check_project(self, principal: Principal, new: NewEvent) -> None:
         key = (principal.team_id, new.project_id)

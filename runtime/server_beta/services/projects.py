@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..domain.errors import Forbidden, NotFound
+from ..domain.errors import Forbidden, InvalidInput, Issue, NotFound
 from ..domain.ids import ProjectId
 from ..domain.principals import Principal, Scope
 from ..domain.privacy import protect_text
@@ -44,7 +44,12 @@ class Projects:
         A key for one project finds that project only and never makes another: NotFound for it, Forbidden for a
         caller without `projects:write`.
         """
-        key, name = protect_text(key), protect_text(name)
+        key = protect_text(key)
+        if not key.strip():
+            raise InvalidInput(
+                "A project needs a key that is not private.", [Issue("$.key", "is empty or private", "empty")]
+            )
+        name = protect_text(name) or key
         async with self.database.connection() as connection:
             known = await tenants.project_by_key(connection, principal.team_id, key)
         if known is not None:
@@ -68,5 +73,6 @@ class Projects:
                 resource_type="project",
                 resource_id=project.id,
                 request_id=request_id,
+                api_key_id=principal.key_id,
             )
         return project, True

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..domain.errors import NotFound
-from ..domain.ids import SessionId
-from ..domain.jobs import SourceType
+from ..domain.ids import ProjectId, SessionId
+from ..domain.jobs import Message
 from ..domain.principals import Principal, Scope
 from ..domain.privacy import protect
 from ..domain.records import Job, NewSession, Session
-from ..storage import jobs, sessions, tenants
-from ..storage.database import Database
+from ..storage import audit, jobs, sessions
+from ..storage.database import Connection, Database
 from .relay import Relay
 
 
@@ -22,28 +22,14 @@ class Sessions:
     database: Database
     relay: Relay
 
-    async def start(self, principal: Principal, new: NewSession) -> tuple[Session, bool]:
-        """Find or create a session; of two clients that race, both get the same one. Returns whether it is new."""
+    async def start(self, principal: Principal, new: NewSession, request_id: str | None) -> tuple[Session, bool]:
+        """Find or create a session; of clients that race, all get the same one. Returns whether it is new."""
         principal.require(Scope.SESSIONS_WRITE)
         principal.require_project(new.project_id)
         metadata = protect(new.metadata or {})
-        async with self.database.connection() as connection:
-            if await tenants.project_by_id(connection, principal.team_id, new.project_id) is None:
-                raise NotFound
-            return await sessions.find_or_create(
-                connection,
-                principal.team_id,
-                NewSession(
-                    project_id=new.project_id,
-                    external_session_id=new.external_session_id,
-                    content_session_id=new.content_session_id,
-                    agent_id=new.agent_id,
-                    agent_type=new.agent_type,
-                    platform_source=new.platform_source,
-                    project_root=new.project_root,
-                    metadata=metadata if isinstance(metadata, dict) else {},
-                ),
-            )
+        assert isinstance(metadata, dict)
+        async with self.database.transaction() as connection:
+            return await open_session(connection, principal, replace(new, metadata=metadata), request_id)
 
     async def get(self, principal: Principal, session_id: SessionId) -> Session:
         """Return a session; raises NotFound when the caller does not see it."""
@@ -56,24 +42,19 @@ class Sessions:
         """End a session, once, and queue its summary when it has events that no summary was asked for."""
         principal.require(Scope.SESSIONS_WRITE)
         session = await self._visible(principal, session_id)
+        queued: Message | None = None
         async with self.database.transaction() as connection:
-            ended = await sessions.end(connection, principal.team_id, session.project_id, session.id)
-            if ended is None:
-                raise NotFound
+            ended = await close_session(connection, principal, session.project_id, session.id, request_id)
             last = await jobs.last_event_of_session(connection, principal.team_id, session.project_id, session.id)
             if last is None:
                 return ended, None
-            queued = await jobs.queue_summary(
-                connection,
-                principal.team_id,
-                session.project_id,
-                session.id,
-                after=last,
-                request_id=request_id,
-            )
-            job = await jobs.by_source(
-                connection, principal.team_id, session.project_id, SourceType.SESSION_SUMMARY, last
-            )
+            scope = (principal.team_id, session.project_id, session.id)
+            job = await jobs.summary_of_state(connection, *scope, last)
+            if job is None:
+                queued = await jobs.queue_summary(
+                    connection, *scope, after=last, key_id=principal.key_id, request_id=request_id
+                )
+                job = await jobs.summary_of_state(connection, *scope, last)
         if queued is not None:
             self.relay.offer([queued])
         return ended, job
@@ -85,3 +66,44 @@ class Sessions:
             raise NotFound
         principal.require_project(session.project_id)
         return session
+
+
+async def open_session(
+    connection: Connection, principal: Principal, new: NewSession, request_id: str | None
+) -> tuple[Session, bool]:
+    """Find or create a session in this transaction; a new one is audited. Raises NotFound without its project."""
+    session, is_new = await sessions.find_or_create(connection, principal.team_id, new)
+    if is_new:
+        await _record(connection, principal, session, "session.started", request_id)
+    return session, is_new
+
+
+async def close_session(
+    connection: Connection, principal: Principal, project_id: ProjectId, session_id: SessionId, request_id: str | None
+) -> Session:
+    """End a session in this transaction and return it; its first end stays, and is audited. Raises NotFound."""
+    await sessions.lock(connection, principal.team_id, project_id, session_id)
+    ended = await sessions.end(connection, principal.team_id, project_id, session_id)
+    if ended is not None:
+        await _record(connection, principal, ended, "session.ended", request_id)
+        return ended
+    session = await sessions.get(connection, principal.team_id, session_id)
+    if session is None:
+        raise NotFound
+    return session
+
+
+async def _record(
+    connection: Connection, principal: Principal, session: Session, action: str, request_id: str | None
+) -> None:
+    await audit.record(
+        connection,
+        principal.team_id,
+        session.project_id,
+        actor=principal.actor,
+        action=action,
+        resource_type="session",
+        resource_id=session.id,
+        request_id=request_id,
+        api_key_id=principal.key_id,
+    )

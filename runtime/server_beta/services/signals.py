@@ -9,7 +9,7 @@ from uuid import UUID
 
 
 class Signals:
-    """Wakes waiters in this process; what happened elsewhere they find when they look at the row."""
+    """Wakes waiters: what other processes finish is heard from Postgres; what was missed is found by looking again."""
 
     def __init__(self) -> None:
         self._waiters: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
@@ -20,15 +20,19 @@ class Signals:
         for waiter in self._waiters.get(job_id, ()):
             waiter.set()
 
-    def close(self) -> None:
-        """Wake everyone for good, because this process stops: nobody may hold it up with waiting."""
-        self.is_closed = True
+    def look_again(self) -> None:
+        """Wake everyone once, because notifications may have been missed: who finds nothing waits again."""
         for waiters in self._waiters.values():
             for waiter in waiters:
                 waiter.set()
 
+    def close(self) -> None:
+        """Wake everyone for good, because this process stops: nobody may hold it up with waiting."""
+        self.is_closed = True
+        self.look_again()
+
     async def wait(self, job_id: UUID, at_most: timedelta) -> None:
-        """Return when the job is finished here, or after the time."""
+        """Return when the job is finished, when it is worth looking at it again, or after the time."""
         waiter = asyncio.Event()
         self._waiters[job_id].add(waiter)
         try:

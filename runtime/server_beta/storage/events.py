@@ -13,6 +13,7 @@ import asyncpg
 from ..domain.errors import NotFound
 from ..domain.ids import ApiKeyId, EventId, JobId, ProjectId, SessionId, TeamId
 from ..domain.jobs import Message
+from ..domain.legacy import LastPrompt
 from ..domain.records import Event, NewEvent
 from ..domain.turns import Recorded
 from . import records
@@ -22,18 +23,28 @@ Call = Literal["none", "event", "content", "close", "end"]
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """Who sent events, and when they came: the same for all events of a request, which share an audit row as well."""
+
+    team_id: TeamId
+    key_id: ApiKeyId | None
+    actor: str
+    action: str
+    request_id: str | None
+    received_at: datetime
+    audit_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class Write:
     """An event on its way in: `calls_for` says which job it asks for (see events/ingest.sql)."""
 
     id: EventId
-    team_id: TeamId
     new: NewEvent
     idempotency_key: str
     job_id: JobId
     calls_for: Call
-    request_id: str | None
-    key_id: ApiKeyId | None
-    received_at: datetime
+    delivery: Delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +59,12 @@ class Written:
 
 
 async def ingest(connection: Connection, writes: Sequence[Write]) -> Sequence[Written]:
-    """Store events and their jobs in one statement, one answer for each; idempotency keys must differ.
+    """Store events, their jobs and audit rows in one statement, one answer for each; idempotency keys must differ.
 
     Raises NotFound when a project or session was deleted meanwhile.
     """
-    news = [write.new for write in writes]
     try:
-        rows = await _ingest(connection, writes, news)
+        rows = await _ingest(connection, writes)
     except asyncpg.ForeignKeyViolationError as error:
         raise NotFound("The project or session of this event was deleted.") from error
     return [
@@ -63,14 +73,14 @@ async def ingest(connection: Connection, writes: Sequence[Write]) -> Sequence[Wr
     ]
 
 
-async def _ingest(
-    connection: Connection, writes: Sequence[Write], news: Sequence[NewEvent]
-) -> Sequence[asyncpg.Record]:
+async def _ingest(connection: Connection, writes: Sequence[Write]) -> Sequence[asyncpg.Record]:
+    news = [write.new for write in writes]
+    deliveries = [write.delivery for write in writes]
     return await connection.rows(
         "events/ingest",
         [write.id for write in writes],
         [new.project_id for new in news],
-        [write.team_id for write in writes],
+        [delivery.team_id for delivery in deliveries],
         [new.session_id for new in news],
         [new.content_session_id for new in news],
         [new.source_type for new in news],
@@ -85,9 +95,12 @@ async def _ingest(
         [new.occurred_at for new in news],
         [write.job_id for write in writes],
         [write.calls_for for write in writes],
-        [write.request_id for write in writes],
-        [write.key_id for write in writes],
-        writes[0].received_at,
+        [delivery.request_id for delivery in deliveries],
+        [delivery.key_id for delivery in deliveries],
+        [delivery.received_at for delivery in deliveries],
+        [delivery.audit_id for delivery in deliveries],
+        [delivery.actor for delivery in deliveries],
+        [delivery.action for delivery in deliveries],
     )
 
 
@@ -127,11 +140,19 @@ async def turn_is_private(
     return bool(row and row["private"])
 
 
+async def last_prompt(
+    connection: Connection, team_id: TeamId, project_id: ProjectId, session_id: SessionId
+) -> LastPrompt:
+    """Return the newest prompt of a session."""
+    row = await connection.row("events/last_prompt", project_id, team_id, session_id)
+    return LastPrompt(row["prompts"], row["prompt"], row["received_at"], session_id) if row else LastPrompt()
+
+
 async def blank_turn(
     connection: Connection, team_id: TeamId, project_id: ProjectId, session_id: SessionId, turn_key: str
-) -> None:
-    """Keep of a turn's events only that they happened."""
-    await connection.run("events/blank_turn", team_id, project_id, session_id, turn_key)
+) -> int:
+    """Keep of a turn's events only that they happened; returns how many there are."""
+    return await connection.run("events/blank_turn", team_id, project_id, session_id, turn_key)
 
 
 async def queue_uncovered_turns(connection: Connection, idle: timedelta, window: timedelta) -> Sequence[Message]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from ..domain.ids import EventId, JobId, ProjectId, SessionId, TeamId, new_id
+from ..domain.ids import ApiKeyId, EventId, JobId, ProjectId, SessionId, TeamId, new_id
 from ..domain.jobs import Claim, JobStatus, Message, SourceType
 from ..domain.records import Job
 from . import records
@@ -25,17 +25,12 @@ async def of_events(connection: Connection, team_id: TeamId, event_ids: Collecti
     return {row["source_id"]: records.job(row) for row in rows}
 
 
-async def by_source(
-    connection: Connection, team_id: TeamId, project_id: ProjectId, source_type: SourceType, source_id: UUID
-) -> Job | None:
-    """Return the job of a source."""
-    row = await connection.row("jobs/by_source", team_id, project_id, source_type.value, source_id)
-    return records.job(row) if row else None
-
-
 async def claim(connection: Connection, message: Message, who: str, lease: timedelta) -> Claim | None:
     """Take a queued job that is due; None when it is not this caller's to work on."""
-    row = await connection.row("jobs/claim", message.team_id, message.project_id, message.job_id, who, lease)
+    source_type = message.lane.source_type.value
+    row = await connection.row(
+        "jobs/claim", message.team_id, message.project_id, message.job_id, source_type, who, lease
+    )
     return records.claim(row) if row else None
 
 
@@ -79,9 +74,9 @@ async def unpublished(connection: Connection, grace: timedelta, patience: timede
     return [records.message(row) for row in await connection.rows("jobs/unpublished", grace, patience, most)]
 
 
-async def mark_enqueued(connection: Connection, messages: Sequence[Message]) -> None:
-    """Note that these were published."""
-    await connection.run(
+async def mark_enqueued(connection: Connection, messages: Sequence[Message]) -> int:
+    """Note that these were published; returns how many of them are jobs of the tenant that they name."""
+    return await connection.run(
         "jobs/mark_enqueued",
         [message.team_id for message in messages],
         [message.project_id for message in messages],
@@ -98,10 +93,13 @@ async def queue_summary(
     session_id: UUID,
     *,
     after: UUID,
+    key_id: ApiKeyId | None,
     request_id: str | None,
 ) -> Message | None:
     """Queue a session's summary after a batch or an event; None when one is waiting, or this one was queued before."""
-    row = await connection.row("jobs/queue_summary", new_id(), team_id, project_id, session_id, after, request_id)
+    row = await connection.row(
+        "jobs/queue_summary", new_id(), team_id, project_id, session_id, after, request_id, key_id
+    )
     return records.message(row) if row else None
 
 
@@ -111,6 +109,14 @@ async def last_event_of_session(
     """Return the newest event that a summary would be about."""
     row = await connection.row("jobs/last_event_of_session", team_id, project_id, session_id)
     return row["id"] if row else None
+
+
+async def summary_of_state(
+    connection: Connection, team_id: TeamId, project_id: ProjectId, session_id: SessionId, last: EventId
+) -> Job | None:
+    """Return the summary that knows a session's last event, or will when it is made."""
+    row = await connection.row("jobs/summary_of_state", team_id, project_id, session_id, last)
+    return records.job(row) if row else None
 
 
 async def open_of_project(
@@ -125,6 +131,12 @@ async def counts(connection: Connection) -> dict[tuple[SourceType, JobStatus], i
     """Count the jobs that are not done, by source and status."""
     rows = await connection.rows("jobs/counts")
     return {(SourceType(row["source_type"]), JobStatus(row["status"])): row["jobs"] for row in rows}
+
+
+async def backlog(connection: Connection, most: int) -> int:
+    """Count the due jobs that were never published, up to `most`."""
+    row = await connection.row("jobs/backlog", most)
+    return int(row["jobs"]) if row else 0
 
 
 def _fence(claim: Claim) -> tuple[TeamId, ProjectId, JobId, int]:

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 import asyncpg
+import structlog
 
 from ..domain.errors import DatabaseUnreachable, SchemaRefused
 from .database import UNREACHABLE
 
+log = structlog.get_logger()
+
+# A large table takes its time to be rewritten, and so long wait the other processes that boot.
+_SECONDS = 3600
 # Any number will do, as long as every process of every version takes the same one.
 _ADVISORY_LOCK = 0x636D656D
 _LEDGER = """
@@ -52,40 +57,62 @@ async def migrate(dsn: str, wanted: tuple[Migration, ...] | None = None) -> int:
     """
     wanted = migrations() if wanted is None else wanted
     try:
-        connection = await asyncpg.connect(dsn, timeout=5, command_timeout=120)
+        connection = await asyncpg.connect(dsn, timeout=5, command_timeout=_SECONDS)
     except (*UNREACHABLE, ValueError, asyncpg.PostgresError) as error:
         raise DatabaseUnreachable from error
     try:
+        connection.add_log_listener(_tell)
+        # Of the session, so that it holds from one migration's transaction to the next and ends with this process.
         await connection.execute("SELECT pg_advisory_lock($1)", _ADVISORY_LOCK)
         await connection.execute("SET client_min_messages = warning")
         await connection.execute(_LEDGER)
-        await _apply(connection, wanted)
+        for migration in await _missing(connection, wanted):
+            await _apply(connection, migration)
     except UNREACHABLE as error:
         raise DatabaseUnreachable("The database stopped answering during a migration; start again.") from error
     except asyncpg.PostgresError as error:
-        raise SchemaRefused(f"The database refused a migration ({type(error).__name__}).") from error
+        raise SchemaRefused(f"The database refuses to be prepared ({type(error).__name__}).") from error
     finally:
         await connection.close(timeout=5)
     return wanted[-1].version if wanted else 0
 
 
-async def _apply(connection: asyncpg.Connection[asyncpg.Record], wanted: tuple[Migration, ...]) -> None:
-    rows = await connection.fetch("SELECT version, name, checksum FROM schema_migrations ORDER BY version")
-    applied = {row["version"]: row["checksum"] for row in rows}
-    known = {migration.version for migration in wanted}
-    if newer := sorted(set(applied) - known):
+async def _missing(
+    connection: asyncpg.Connection[asyncpg.Record], wanted: tuple[Migration, ...]
+) -> tuple[Migration, ...]:
+    applied = await connection.fetch("SELECT version, name, checksum FROM schema_migrations ORDER BY version")
+    for row, migration in zip(applied, wanted, strict=False):
+        if (row["version"], row["checksum"]) != (migration.version, migration.checksum):
+            raise SchemaRefused(
+                f"The database was made with another form of migration {migration.name} than this program has; "
+                "run the claude-mem that made it."
+            )
+    if len(applied) > len(wanted):
         raise SchemaRefused(
-            f"The database has schema version {newer[-1]}, which this program does not know; run a newer claude-mem."
+            f"The database has schema version {applied[-1]['version']}, which this program does not know; "
+            "run a newer claude-mem."
         )
-    for migration in wanted:
-        if migration.version not in applied:
-            async with connection.transaction():
-                await connection.execute(migration.sql)
-                await connection.execute(
-                    "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)",
-                    migration.version,
-                    migration.name,
-                    migration.checksum,
-                )
-        elif applied[migration.version] != migration.checksum:
-            raise SchemaRefused(f"Migration {migration.name} was applied to the database in another form.")
+    return wanted[len(applied) :]
+
+
+async def _apply(connection: asyncpg.Connection[asyncpg.Record], migration: Migration) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(migration.sql)
+            await connection.execute(
+                "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)",
+                migration.version,
+                migration.name,
+                migration.checksum,
+            )
+    except UNREACHABLE:
+        raise
+    except asyncpg.PostgresError as error:
+        raise SchemaRefused(
+            f"The database refused migration {migration.name} ({type(error).__name__}); it is left as it was before."
+        ) from error
+
+
+def _tell(_connection: object, message: asyncpg.PostgresLogMessage) -> None:
+    # Migrations count rows and name tables; they never quote what is in them.
+    log.warning("a migration mended the database", action="migration_mended", detail=message.message)

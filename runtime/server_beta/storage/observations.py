@@ -6,7 +6,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from ..domain.ids import EventId, ObservationId, ProjectId, TeamId, new_id
+import asyncpg
+
+from ..domain.errors import NotFound
+from ..domain.ids import EventId, ObservationId, ProjectId, SessionId, TeamId, new_id
 from ..domain.observation_ids import ObservationIds
 from ..domain.observations import Draft, Observation, content_of
 from ..domain.records import Hit, ObservationFilter, SearchRequest
@@ -34,16 +37,7 @@ async def upsert(
         project_id,
         team_id,
         session_id,
-        draft.kind,
-        draft.title,
-        draft.subtitle,
-        draft.narrative,
-        list(draft.facts),
-        list(draft.concepts),
-        _indexable(draft.files_read),
-        _indexable(draft.files_modified),
-        draft.metadata,
-        content_of(draft),
+        *_members(draft),
         generation_key,
         happened_at,
     )
@@ -51,19 +45,63 @@ async def upsert(
     return records.observation(row)
 
 
+async def insert(
+    connection: Connection, team_id: TeamId, project_id: ProjectId, session_id: SessionId | None, draft: Draft
+) -> Observation:
+    """Store what a client wrote itself; raises NotFound without the project, or the session in it."""
+    try:
+        row = await connection.row("observations/insert", new_id(), project_id, team_id, session_id, *_members(draft))
+    except asyncpg.ForeignKeyViolationError as error:
+        raise NotFound from error
+    assert row is not None
+    return records.observation(row)
+
+
+async def hold(
+    connection: Connection, team_id: TeamId, only: ProjectId | None, observation_id: ObservationId
+) -> Observation | None:
+    """Return an observation that nobody else can change until the transaction ends."""
+    row = await connection.row("observations/hold", team_id, only, observation_id)
+    return records.observation(row) if row else None
+
+
+async def update(connection: Connection, observation: Observation, draft: Draft) -> Observation:
+    """Write a changed observation; raises NotFound when it is not there."""
+    row = await connection.row(
+        "observations/update", observation.team_id, observation.project_id, observation.id, *_members(draft)
+    )
+    if row is None:
+        raise NotFound
+    return records.observation(row)
+
+
+async def delete(connection: Connection, observation: Observation) -> bool:
+    """Delete an observation and its sources; false when it is not there."""
+    row = await connection.row("observations/delete", observation.team_id, observation.project_id, observation.id)
+    return row is not None
+
+
 async def link(
     connection: Connection, observation: Observation, source_type: str, source_id: UUID, job_id: UUID | None
 ) -> None:
-    """Tie an observation to its source, once."""
-    await connection.run(
-        "observations/link",
-        observation.id,
-        observation.project_id,
-        observation.team_id,
-        source_type,
-        source_id,
-        job_id,
-    )
+    """Tie an observation to its source, once.
+
+    Raises NotFound when the observation is gone, or its project has no such event or session.
+    """
+    try:
+        row = await connection.row(
+            "observations/link",
+            observation.id,
+            observation.project_id,
+            observation.team_id,
+            source_type,
+            source_id,
+            job_id,
+        )
+    except asyncpg.ForeignKeyViolationError as error:
+        raise NotFound("The source of this observation is gone.") from error
+    if row is None:
+        raise NotFound("The observation is gone.")
 
 
 async def supersede(
@@ -159,6 +197,21 @@ async def search(connection: Connection, team_id: TeamId, request: SearchRequest
         list(request.files) if request.files is not None else None,
     )
     return [Hit(records.observation(row), float(row["score"]), row["snippet"]) for row in rows]
+
+
+def _members(draft: Draft) -> tuple[object, ...]:
+    return (
+        draft.kind,
+        draft.title,
+        draft.subtitle,
+        draft.narrative,
+        list(draft.facts),
+        list(draft.concepts),
+        _indexable(draft.files_read),
+        _indexable(draft.files_modified),
+        draft.metadata,
+        content_of(draft),
+    )
 
 
 def _indexable(paths: Collection[str]) -> list[str]:

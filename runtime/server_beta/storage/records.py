@@ -6,12 +6,18 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from ..domain.audit import AuditEntry
 from ..domain.jobs import Claim, JobStatus, Lane, Message, SourceType
 from ..domain.observations import Draft, Observation
-from ..domain.records import ApiKey, Event, Job, Project, Session
+from ..domain.records import ApiKey, Event, Job, Project, Session, Team
 from ..domain.turns import Recorded
 
 Row = Mapping[str, Any]
+
+
+def team(row: Row) -> Team:
+    """Read a row of teams."""
+    return Team(**dict(row))
 
 
 def project(row: Row) -> Project:
@@ -22,6 +28,11 @@ def project(row: Row) -> Project:
 def api_key(row: Row) -> ApiKey:
     """Read a row of api_keys."""
     return ApiKey(**{**dict(row), "scopes": tuple(row["scopes"])})
+
+
+def audit_entry(row: Row) -> AuditEntry:
+    """Read a row of audit_log."""
+    return AuditEntry(**dict(row))
 
 
 def session(row: Row) -> Session:
@@ -59,6 +70,8 @@ def claim(row: Row) -> Claim:
         attempt=row["attempts"],
         max_attempts=row["max_attempts"],
         locked_until=row["locked_until"],
+        api_key_id=row["api_key_id"],
+        is_key_revoked=row["is_key_revoked"],
         request_id=row["request_id"],
     )
 
@@ -92,6 +105,7 @@ def observation(row: Row) -> Observation:
             files_read=tuple(row["files_read"]),
             files_modified=tuple(row["files_modified"]),
             metadata=row["metadata"],
+            content=row["content"],
         ),
         created_at=row["created_at"],
         updated_at=row["updated_at"],

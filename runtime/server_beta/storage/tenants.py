@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..domain.ids import ProjectId, TeamId, new_id
-from ..domain.records import Project
+from ..domain.records import Project, Team
 from . import records
 from .database import Connection
 
@@ -13,6 +13,22 @@ from .database import Connection
 async def ensure_team(connection: Connection, team_id: TeamId, name: str) -> None:
     """Make sure that a team exists, whoever else does so at the same time."""
     await connection.run("tenants/ensure_team", team_id, name)
+
+
+async def team(connection: Connection, team_id: TeamId) -> Team | None:
+    """Return one team."""
+    row = await connection.row("tenants/teams", team_id)
+    return records.team(row) if row else None
+
+
+async def teams(connection: Connection) -> Sequence[Team]:
+    """Return every team, the oldest first; for the operator alone."""
+    return [records.team(row) for row in await connection.rows("tenants/teams", None)]
+
+
+async def lock_team(connection: Connection, team_id: TeamId) -> bool:
+    """Take turns with others that do something once for a team; false when there is no such team."""
+    return await connection.row("tenants/lock_team", team_id) is not None
 
 
 async def find_or_create_project(connection: Connection, team_id: TeamId, key: str, name: str) -> tuple[Project, bool]:
@@ -40,3 +56,22 @@ async def projects(
 ) -> Sequence[Project]:
     """Return the team's projects by name, narrowed to one id, key or name where given."""
     return [records.project(row) for row in await connection.rows("tenants/projects", team_id, only, key, name)]
+
+
+async def delete_project(connection: Connection, team_id: TeamId, project_id: ProjectId) -> bool:
+    """Delete a project and all that is in it; false when the team has none of that id.
+
+    The team's audit log keeps what was done to the project. Call it in a transaction.
+    """
+    # A consumer holds its job before its project: whoever takes them the other way round may meet it halfway.
+    await connection.run("tenants/delete_jobs", team_id, project_id)
+    return await connection.row("tenants/delete_project", team_id, project_id) is not None
+
+
+async def delete_team(connection: Connection, team_id: TeamId) -> bool:
+    """Delete a team and all that it owns, its audit log included; false when there is none of that id.
+
+    Call it in a transaction.
+    """
+    await connection.run("tenants/delete_jobs", team_id, None)
+    return await connection.row("tenants/delete_team", team_id) is not None

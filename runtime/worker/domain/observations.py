@@ -16,7 +16,8 @@ class Draft:
 
     `kind` is one of KINDS, SUMMARY_KIND or any other word a generator chose: unknown kinds are stored and
     shown. File paths are relative to the project root where they lie inside it. `metadata` of a summary holds
-    request, investigated, learned, completed and next_steps.
+    request, investigated, learned, completed and next_steps. `content` is the text that somebody wrote as a whole, or
+    that was stored; None means what the parts render to.
     """
 
     kind: str
@@ -28,6 +29,7 @@ class Draft:
     files_read: tuple[str, ...] = ()
     files_modified: tuple[str, ...] = ()
     metadata: dict[str, object] = field(default_factory=dict)
+    content: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,14 @@ def summary_draft(summary: Summary) -> Draft:
 
 
 def content_of(draft: Draft) -> str:
-    """Render a draft as the plain text that the wire calls `content`."""
+    """Give a draft as the plain text that the wire calls `content`."""
+    if draft.content is not None:
+        return draft.content
     lines = [draft.title, draft.subtitle, draft.narrative, *(f"- {fact}" for fact in draft.facts)]
     if draft.kind == SUMMARY_KIND:
         labels = ("request", "investigated", "learned", "completed", "next_steps")
-        lines = [f"{label.replace('_', ' ')}: {text}" for label in labels if (text := draft.metadata.get(label))]
+        told = [f"{label.replace('_', ' ')}: {text}" for label in labels if (text := draft.metadata.get(label))]
+        lines = told or lines
     for label, files in (("read", draft.files_read), ("modified", draft.files_modified)):
         if files:
             lines.append(f"{label}: {', '.join(files)}")

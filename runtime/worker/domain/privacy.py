@@ -7,7 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
-from .redaction import REDACTED, is_secret_member, redact
+from .redaction import redact
+from .secret_forms import REDACTED, is_secret_member
 from .text import cap, scrub
 
 TAGS = (

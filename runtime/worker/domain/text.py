@@ -23,6 +23,8 @@ _HEAD_PERCENT = 70
 
 def scrub(text: str) -> str:
     """Replace what no store accepts (NUL and lone surrogates) by U+FFFD."""
+    if text.isascii() and "\x00" not in text:
+        return text
     return _UNSTORABLE.sub(REPLACEMENT, text)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import timedelta
 
 import asyncpg
@@ -52,6 +53,53 @@ async def test_a_revoked_key_is_refused_within_a_second(
         return not await _is_let_in(access, key)
 
     await eventually(is_refused, within=1)
+
+
+async def test_the_memory_of_a_key_in_constant_use_is_not_lengthened(
+    access: Access, store: Database, tenant: Tenant, clock: FrozenClock
+) -> None:
+    key = await _key(store, tenant, clock, "observations:read")
+    assert await _is_let_in(access, key)
+    await run_sql(store, "UPDATE api_keys SET revoked_at = now()")
+    revoked_at = time.monotonic()
+    while await _is_let_in(access, key):
+        assert time.monotonic() < revoked_at + 1
+
+
+async def test_a_slow_answer_of_the_database_does_not_lengthen_the_memory(
+    access: Access, store: Database, tenant: Tenant, clock: FrozenClock
+) -> None:
+    key = await _key(store, tenant, clock, "observations:read")
+    async with store.transaction() as connection:
+        # Who asks now is answered only when this ends.
+        await connection._connection.execute("LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE")
+        asking = asyncio.create_task(_is_let_in(access, key))
+        await connection._connection.execute("SELECT pg_sleep(0.6)")
+    assert await asking
+    await run_sql(store, "UPDATE api_keys SET revoked_at = now()")
+    assert not await _is_let_in(access, key)
+
+
+async def test_a_remembered_key_expires_to_the_instant(
+    access: Access, store: Database, tenant: Tenant, clock: FrozenClock
+) -> None:
+    key = await _key(store, tenant, clock, "observations:read")
+    clock.advance(timedelta(seconds=59, microseconds=999_999))
+    assert await _is_let_in(access, key)
+    clock.advance(timedelta(microseconds=1))
+    assert not await _is_let_in(access, key)
+
+
+@pytest.mark.parametrize("end", ["revoked_at = now()", "expires_at = '2026-01-01'"])
+async def test_who_was_let_in_can_be_asked_about_again(
+    access: Access, store: Database, tenant: Tenant, clock: FrozenClock, end: str
+) -> None:
+    key = await _key(store, tenant, clock, "observations:read")
+    caller = await access.authenticate(key, remote_is_loopback=True, proxied=False)
+    assert await access.still_valid(caller)
+    await run_sql(store, f"UPDATE api_keys SET {end}")
+    assert not await access.still_valid(caller)
+    assert await access.still_valid(tenant.principal)
 
 
 async def test_an_expired_key_is_refused(access: Access, store: Database, tenant: Tenant, clock: FrozenClock) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -16,7 +17,7 @@ from server_beta.services.ingest import Ingest
 from server_beta.services.ownership import Ownership
 from server_beta.services.relay import Relay
 from server_beta.storage.database import Database
-from server_beta.storage.events import Call
+from server_beta.storage.events import Call, Write, Written
 from tests.support.clock import FrozenClock
 from tests.support.counting import count, run_sql
 from tests.support.tenants import Tenant, make_tenant
@@ -220,6 +221,62 @@ async def test_an_event_that_is_refused_does_not_fail_those_in_its_statement(
     await asyncio.gather(*before)
     assert [isinstance(result, NotFound) for result in results] == [False, True, False]
     assert await count(store, "agent_events") == 4
+
+
+async def test_requests_that_share_a_statement_are_audited_each_and_only_for_what_is_new(
+    ingest: Ingest, tenant: Tenant, store: Database
+) -> None:
+    await _store(ingest, tenant, (tenant.event(5), "none"))
+    await run_sql(store, "DELETE FROM audit_log")
+    before = _two_in_flight(ingest, tenant)
+    requests = await asyncio.gather(
+        _store(ingest, tenant, (tenant.event(0), "event")),
+        _store(ingest, tenant, (tenant.event(1), "event"), (tenant.event(2), "event")),
+        _store(ingest, tenant, (tenant.event(5), "event"), (tenant.event(2), "event"), (tenant.event(3), "event")),
+        _store(ingest, tenant, (tenant.event(0), "event")),
+        _store(ingest, tenant, (tenant.event(5), "none")),
+    )
+    await asyncio.gather(*before)
+    await run_sql(store, "DELETE FROM audit_log WHERE resource_id = ANY ($1)", [_id(await one, 0) for one in before])
+    rows = await run_sql(store, "SELECT action, resource_id, details -> 'events' AS events FROM audit_log")
+    assert sorted((row["action"], row["resource_id"], row["events"]) for row in rows) == sorted(
+        [
+            ("event.received", _id(requests[0], 0), 1),
+            ("event.batch_received", _id(requests[1], 0), 2),
+            ("event.batch_received", _id(requests[2], 2), 1),
+        ]
+    )
+
+
+async def test_a_refused_event_takes_its_audit_row_with_it(ingest: Ingest, tenant: Tenant, store: Database) -> None:
+    gone = replace(tenant.event(1), project_id=ProjectId(new_id()), session_id=None)
+    with pytest.raises(NotFound):
+        await _store(ingest, tenant, (tenant.event(0), "event"), (gone, "event"))
+    assert [await count(store, table) for table in ("agent_events", "audit_log")] == [0, 0]
+
+
+async def test_what_was_found_gone_is_not_sent_to_the_store_again(
+    tenant: Tenant, store: Database, transport: HeldTransport, clock: FrozenClock
+) -> None:
+    class Counted(GroupCommit):
+        writes = 0
+
+        async def write(self, writes: Sequence[Write]) -> list[Written]:
+            self.writes += 1
+            return await super().write(writes)
+
+    writer = Counted(store)
+    ingest = Ingest(store, Ownership(store), writer, Relay(store, transport), clock)
+    await ingest.record(tenant.principal, [tenant.event(0)], generate=True, request_id=None)
+    await run_sql(store, "DELETE FROM projects WHERE id = $1", tenant.project.id)
+    for number in (1, 2, 3):
+        with pytest.raises(NotFound):
+            await ingest.record(tenant.principal, [tenant.event(number)], generate=True, request_id=None)
+    assert writer.writes == 2, "the first was stored, the second found out, the others were refused at once"
+
+
+def _id(stored: list[Ingested], position: int) -> str:
+    return str(stored[position].event.id)
 
 
 def _two_in_flight(ingest: Ingest, tenant: Tenant) -> list[asyncio.Task[list[Ingested]]]:

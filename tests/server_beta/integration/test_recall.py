@@ -8,17 +8,15 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
-import asyncpg
 import pytest
 
 from server_beta.domain.errors import Forbidden, InvalidInput, NotFound
-from server_beta.domain.ids import TeamId, new_id, short_id
+from server_beta.domain.ids import TeamId, short_id
 from server_beta.domain.observations import Draft, Observation
 from server_beta.domain.records import Project, SearchRequest, TimelineRequest
 from server_beta.services.observations import Observations
 from server_beta.storage import observations, tenants
 from server_beta.storage.database import Database
-from server_beta.storage.statements import statement
 from tests.support.tenants import BEGINNING, Tenant, make_tenant
 
 _numbers = itertools.count()
@@ -134,30 +132,3 @@ async def test_a_key_that_may_not_read_reads_nothing(tenant: Tenant, recall: Obs
         await recall.named(writer, ["00000000"])
     with pytest.raises(Forbidden):
         await recall.timeline(writer, TimelineRequest("00000000"))
-
-
-async def test_an_index_answers_instead_of_a_scan(database: str, tenant: Tenant) -> None:
-    team_id, project_id, some_id = tenant.principal.team_id, tenant.project.id, new_id()
-    connection = await asyncpg.connect(database)
-    try:
-        await connection.execute(
-            "INSERT INTO observations (id, project_id, team_id, kind, title, content, created_at) SELECT "
-            "gen_random_uuid(), $1, $2, 'discovery', '', '', now() - n * interval '1 s' "
-            "FROM generate_series(1, 5000) n",
-            project_id,
-            team_id,
-        )
-        await connection.execute("ANALYZE observations")
-        by_ids = await _plan(connection, "observations/named", team_id, None, [some_id], ["00000000"], 9)
-        around = await _plan(connection, "observations/around", team_id, project_id, BEGINNING, some_id, 5, 5)
-    finally:
-        await connection.close()
-    assert "observations_pkey" in by_ids
-    assert "observations_short_id" in by_ids
-    assert "observations_recent" in around
-    assert "Seq Scan" not in by_ids + around
-
-
-async def _plan(connection: asyncpg.Connection[asyncpg.Record], name: str, *arguments: object) -> str:
-    plan = await connection.fetch(f"EXPLAIN {statement(name)}", *arguments)
-    return "\n".join(str(row[0]) for row in plan)

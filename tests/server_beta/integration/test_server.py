@@ -126,7 +126,7 @@ def test_info_shows_what_the_server_is_made_of(server: Server) -> None:
         "queueManager": "active",
         "generationWorkerManager": "active",
         "providerRegistry": "active",
-        "eventBroadcaster": "disabled",
+        "eventBroadcaster": "active",
     }
     assert all(boundary["reason"] for boundary in info["boundaries"].values())
     assert [lane["kind"] for lane in info["queueLanes"]] == ["event", "event-batch", "summary", "reindex"]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
 from server_beta.domain.errors import Forbidden, NotFound, Unauthorized
-from server_beta.domain.ids import ApiKeyId, EventId, JobId, ProjectId, SessionId, TeamId
-from server_beta.domain.jobs import JobStatus, SourceType
-from server_beta.domain.observations import Draft, Observation
+from server_beta.domain.ids import ApiKeyId, EventId, JobId, ProjectId, SessionId
+from server_beta.domain.jobs import JobChange, JobFilter, JobStatus
+from server_beta.domain.observations import Observation
 from server_beta.domain.principals import LOCAL_SCOPES, Principal, Scope
 from server_beta.domain.records import (
     Event,
@@ -30,59 +30,13 @@ from server_beta.domain.records import (
     TimelineRequest,
 )
 from server_beta.http.services import Services
+from server_beta.services.jobs import Detail, Page
+from server_beta.services.metrics import Metrics
 from server_beta.settings import Settings
+from tests.server_beta.unit.http_samples import AT, JOB, OBSERVATIONS, PROJECT, SESSION, TEAM, stored
 
-AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-AT_MS = 1_767_323_045_678
-TEAM = TeamId(UUID(int=1))
-PROJECT = Project(ProjectId(UUID(int=2)), TEAM, "git:github.com/owner/repo", "repo", AT, AT)
 KEY = "cmem_good"
 READER_KEY = "cmem_reader"
-OBSERVATIONS = tuple(
-    Observation(UUID(int=100 + n), PROJECT.id, TEAM, None, Draft("bugfix", f"Fix {n}", facts=("a",)), AT, AT)
-    for n in range(3)
-)
-SESSION = Session(
-    id=SessionId(UUID(int=3)),
-    project_id=PROJECT.id,
-    team_id=TEAM,
-    external_session_id="s-1",
-    content_session_id=None,
-    agent_id=None,
-    agent_type=None,
-    platform_source="api",
-    generation_status="idle",
-    context_owed=False,
-    project_root="/secret/root",
-    metadata={},
-    started_at=AT,
-    ended_at=None,
-    last_generated_at=None,
-    created_at=AT,
-    updated_at=AT,
-)
-JOB = Job(
-    id=JobId(UUID(int=4)),
-    project_id=PROJECT.id,
-    team_id=TEAM,
-    source_type=SourceType.AGENT_EVENT,
-    source_id=UUID(int=5),
-    agent_event_id=EventId(UUID(int=5)),
-    server_session_id=None,
-    turn_key=None,
-    job_type="generate",
-    status=JobStatus.QUEUED,
-    transport_id=None,
-    attempts=0,
-    max_attempts=3,
-    next_attempt_at=AT,
-    completed_at=None,
-    failed_at=None,
-    cancelled_at=None,
-    last_error=None,
-    created_at=AT,
-    updated_at=AT,
-)
 
 
 @dataclass
@@ -110,6 +64,8 @@ class FakeServices:
             jobs=cast(Any, _Jobs(self)),
             projects=cast(Any, _Projects(self)),
             health=this,
+            metrics=Metrics(),
+            **dict.fromkeys(("usage", "broadcaster", "exposition", "keys", "audit", "author", "purge", "legacy"), this),
         )
 
     def note(self, *call: object) -> None:
@@ -170,8 +126,8 @@ class FakeServices:
 class _Sessions:
     fake: FakeServices
 
-    async def start(self, _principal: Principal, new: NewSession) -> tuple[Session, bool]:
-        self.fake.note("start", new)
+    async def start(self, _principal: Principal, new: NewSession, request_id: str | None) -> tuple[Session, bool]:
+        self.fake.note("start", new, request_id)
         created = (new.external_session_id or "") not in self.fake.seen
         self.fake.seen.add(new.external_session_id or "")
         return SESSION, created
@@ -241,9 +197,13 @@ class _Observations:
 class _Jobs:
     fake: FakeServices
 
-    async def get(self, _principal: Principal, job_id: JobId) -> Job:
-        self.fake.note("job", job_id)
-        return JOB
+    async def get(self, _principal: Principal, job_id: JobId, *, with_payload: bool = False) -> Detail:
+        self.fake.note("job", job_id, with_payload)
+        return Detail(JOB, (JobChange("queued", 0, None, AT),), () if with_payload else None)
+
+    async def list(self, _principal: Principal, wanted: JobFilter, *, with_payload: bool = False) -> Page:
+        self.fake.note("jobs", wanted, with_payload)
+        return Page([JOB], False, 1, {} if with_payload else None)
 
     async def wait(self, _principal: Principal, job_id: JobId, at_most: timedelta) -> Job:
         self.fake.note("wait", job_id, at_most)
@@ -271,28 +231,6 @@ class _Projects:
         created = key not in self.fake.seen
         self.fake.seen.add(key)
         return PROJECT, created
-
-
-def stored(new: NewEvent) -> Event:
-    """Store an event, so to speak."""
-    return Event(
-        id=EventId(UUID(int=5)),
-        project_id=new.project_id,
-        team_id=TEAM,
-        server_session_id=new.session_id,
-        content_session_id=new.content_session_id,
-        source_type=new.source_type,
-        source_adapter=new.source_adapter,
-        source_event_id=new.source_event_id,
-        event_type=new.event_type,
-        platform_source=new.platform_source,
-        turn_key=new.turn_key,
-        payload=new.payload,
-        metadata=new.metadata or {},
-        occurred_at=new.occurred_at,
-        received_at=AT,
-        created_at=AT,
-    )
 
 
 def loopback_settings(tmp_path: Path) -> Settings:

@@ -25,7 +25,7 @@ CALLS: dict[type[Any], tuple[str, ...]] = {
     Sessions: ("start", "get", "end"),
     Context: ("recent",),
     Observations: ("get", "list", "named", "timeline", "search", "event", "of_event"),
-    Jobs: ("get", "wait"),
+    Jobs: ("get", "list", "wait"),
     Projects: ("list", "get", "find_or_create"),
     Health: ("info", "report", "readiness"),
 }

@@ -13,21 +13,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from server_beta.domain.jobs import JobStatus
+from server_beta.domain.jobs import JobFilter, JobStatus, SourceType
 from server_beta.domain.records import NewSession, ObservationFilter, SearchRequest, TimelineRequest
 from server_beta.http.app import build_app
 from server_beta.http.body import MAX_BODY_BYTES
-from tests.server_beta.unit.http_fakes import (
-    AT,
-    AT_MS,
-    JOB,
-    KEY,
-    OBSERVATIONS,
-    PROJECT,
-    SESSION,
-    FakeServices,
-    loopback_settings,
-)
+from tests.server_beta.unit.http_fakes import KEY, FakeServices, loopback_settings
+from tests.server_beta.unit.http_samples import AT, AT_MS, JOB, OBSERVATIONS, PROJECT, SESSION, TEAM
 
 Client = TestClient[web.Request, web.Application]
 
@@ -48,6 +39,11 @@ WRITES = (
     "/v1/projects",
     "/v1/search",
     "/v1/observations/batch",
+    "/v1/observations",
+    "/v1/memories",
+    "/api/sessions/init",
+    "/api/sessions/observations",
+    "/api/sessions/summarize",
 )
 
 
@@ -254,7 +250,7 @@ async def test_a_session_is_found_or_created(client: Client, fake: FakeServices)
         "createdAtEpoch": AT_MS,
         "updatedAtEpoch": AT_MS,
     }
-    assert fake.asked[0] == ("start", NewSession(PROJECT.id, external_session_id="s-1", metadata={"a": 1}))
+    assert fake.asked[0] == ("start", NewSession(PROJECT.id, external_session_id="s-1", metadata={"a": 1}), "r1")
 
 
 async def test_a_session_may_name_its_project_by_key(client: Client, fake: FakeServices) -> None:
@@ -326,7 +322,7 @@ async def test_observations_are_read_by_whole_and_short_ids(client: Client, fake
     [
         ([], ["$.ids"]),
         (["00000000"] * 101, ["$.ids"]),
-        (["00000000", "0000000", 7, "00000000"], ["$.ids[2]"]),
+        (["00000000", "0000000", 7, "00000000"], ["$.ids[1]", "$.ids[2]"]),
         (["00000000", "0000000", "zzzzzzzz", "00000000-0000"], ["$.ids[1]", "$.ids[2]", "$.ids[3]"]),
         ("00000000", ["$.ids"]),
     ],
@@ -406,7 +402,49 @@ async def test_a_job_is_read(client: Client, fake: FakeServices) -> None:
         "transport",
         "createdAtEpoch",
         "updatedAtEpoch",
+        "history",
     }
+    assert body["generationJob"]["history"] == [
+        {"event": "queued", "attempt": 0, "detail": None, "createdAtEpoch": AT_MS}
+    ]
+
+
+async def test_jobs_are_filtered_by_any_name_of_a_kind(client: Client, fake: FakeServices) -> None:
+    for query in (
+        "sourceType=agent_event",
+        "source_type=agent_event",
+        "lane=event",
+        "lane=event&source_type=agent_event",
+    ):
+        assert (await get(client, f"/v1/jobs?{query}"))[0] == 200
+    kind = JobFilter(source_types=(SourceType.AGENT_EVENT,))
+    assert fake.asked == [("jobs", kind, False)] * 4
+    assert (await get(client, "/v1/jobs?lane=event&sourceType=session_summary"))[0] == 200
+    assert fake.asked[4] == ("jobs", JobFilter(source_types=()), False)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *(
+            "status=done",
+            "status=",
+            "lane=evt",
+            "sourceType=event",
+            "source_type=x",
+            "since=x",
+            "until=1.5",
+            "cursor=x",
+        ),
+        *("limit=0", "limit=201", "limit=a", "offset=-1", "projectId=x", "serverSessionId=x", "include=all", "sort=up"),
+        *("status=failed&status=queued", f"cursor={'A' * 40}"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/jobs", f"/v1/teams/{TEAM}/jobs", f"/v1/projects/{PROJECT.id}/jobs"])
+async def test_a_bad_filter_lists_no_jobs(client: Client, fake: FakeServices, path: str, query: str) -> None:
+    status, problem = await get(client, f"{path}?{query}")
+    assert (status, problem["error"]) == (400, "ValidationError")
+    assert fake.asked == []
 
 
 async def test_projects_are_found_created_and_read(client: Client, fake: FakeServices) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import logging
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -189,16 +188,6 @@ async def test_a_caller_that_goes_away_leaves_nothing(
         await writer.drain()
     await until_idle(fake, address)
     assert fake.asked == []
-
-
-async def test_what_is_not_http_is_answered_and_not_quoted(
-    address: tuple[str, int], caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.DEBUG):
-        got = await exchange(address, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nsecret header\r\n\r\n")
-    assert got.startswith(b"HTTP/1.0 400")
-    assert "BadHttpMessage" in caplog.text
-    assert "secret" not in caplog.text
 
 
 async def test_pipelined_requests_are_answered_in_order(address: tuple[str, int], fake: FakeServices) -> None:

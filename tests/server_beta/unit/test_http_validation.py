@@ -36,6 +36,20 @@ def test_an_event_becomes_a_domain_value() -> None:
     assert (event.platform_source, event.source_adapter, event.source_event_id) == ("api", "api", None)
 
 
+def test_an_integer_may_be_written_with_a_fraction_of_nothing() -> None:
+    assert checked([{**EVENT, "occurredAtEpoch": 3.0}], Batch)[0].occurred_at_epoch == 3
+    assert checked({"query": "x", "limit": 5.0, "since": 7.0}, SearchBody).limit == 5
+    with pytest.raises(InvalidInput) as refused:
+        checked([{**EVENT, "occurredAtEpoch": 3.5, "payload": {"n": 1.0}}], Batch)
+    assert issues_of(refused.value) == {("$[0].occurredAtEpoch", "invalid_type")}
+
+
+def test_what_is_stored_as_it_came_keeps_its_fractions() -> None:
+    payload = checked({**EVENT, "occurredAtEpoch": 3.0, "payload": {"n": 1.0}}, EventBody).payload
+    assert payload == {"n": 1.0}
+    assert isinstance(payload["n"], float)
+
+
 def test_every_issue_is_listed() -> None:
     with pytest.raises(InvalidInput) as refused:
         checked({"projectId": "x", "sourceType": "nope" * 5000, "occurredAtEpoch": -1, "payload": []}, EventBody)
@@ -147,14 +161,19 @@ def test_text_that_cannot_be_stored_is_mended_in_parameters() -> None:
 
 def test_a_cursor_is_read_back_exactly() -> None:
     at, row_id = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC), UUID(int=77)
-    assert read_cursor(write_cursor(at, row_id)) == (at, row_id)
+    assert read_cursor("jobs", write_cursor("jobs", at, row_id)) == (at, row_id)
 
 
 @pytest.mark.parametrize("cursor", ["x", "é", "AAAA", "_" * 32, "A" * 33, "=" * 8, "\ud800", "A" * 200])
 def test_a_cursor_of_somebody_else_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        read_cursor(cursor)
+        read_cursor("jobs", cursor)
     assert issues_of(refused.value) == {("$.cursor", "invalid_cursor")}
+
+
+def test_a_cursor_of_another_list_is_refused() -> None:
+    with pytest.raises(InvalidInput):
+        read_cursor("jobs", write_cursor("observations", datetime(2026, 1, 2, tzinfo=UTC), UUID(int=77)))
 
 
 def test_the_issues_of_a_huge_body_are_bounded() -> None:

@@ -66,6 +66,28 @@ def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, overrides: str) -
         _settings(tmp_path)
 
 
+def test_public_names_are_listed_without_schemes(tmp_path: Path) -> None:
+    named = _settings(tmp_path, CLAUDE_MEM_PUBLIC_HOSTS="mem.example.org, other.example:8443")
+    assert named.public_hosts == ("mem.example.org", "other.example:8443")
+
+
+@pytest.mark.parametrize("name", ["https://mem.example.org", "mem.example.org/", "*.example.org", "a b", ":80", "-a"])
+def test_what_is_no_public_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidSettings, match="CLAUDE_MEM_PUBLIC_HOSTS"):
+        _settings(tmp_path, CLAUDE_MEM_PUBLIC_HOSTS=name)
+
+
+@pytest.mark.parametrize(("text", "limit"), [("", 0), ("0", 0), ("600", 600)])
+def test_a_rate_limit_is_set_on_purpose(tmp_path: Path, text: str, limit: int) -> None:
+    assert _settings(tmp_path, CLAUDE_MEM_RATE_LIMIT_PER_MIN=text).rate_limit_per_min == limit
+
+
+@pytest.mark.parametrize("text", ["-1", "many", "1.5", "1000001"])
+def test_a_rate_limit_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InvalidSettings, match="CLAUDE_MEM_RATE_LIMIT_PER_MIN"):
+        _settings(tmp_path, CLAUDE_MEM_RATE_LIMIT_PER_MIN=text)
+
+
 def test_secrets_do_not_show(tmp_path: Path) -> None:
     shown = repr(
         _settings(

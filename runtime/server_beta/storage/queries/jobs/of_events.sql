@@ -4,5 +4,5 @@ SELECT DISTINCT ON (source_id)
     transport_id, attempts, max_attempts, next_attempt_at, completed_at, failed_at, cancelled_at, last_error,
     created_at, updated_at
 FROM observation_generation_jobs
-WHERE team_id = $1 AND source_id = ANY ($2) AND source_type IN ('agent_event', 'event_batch')
+WHERE team_id = $1 AND (agent_event_id = ANY ($2) OR closing_event_id = ANY ($2))
 ORDER BY source_id, created_at DESC

@@ -1,6 +1,6 @@
 -- Give back every job whose claimer went silent; the attempt stays spent. No arguments
 WITH silent AS (
-    SELECT id FROM observation_generation_jobs
+    SELECT id, project_id, team_id FROM observation_generation_jobs
     WHERE status = 'processing' AND locked_until < now()
     ORDER BY locked_until
     LIMIT 500
@@ -13,7 +13,8 @@ moved AS (
         next_attempt_at = now(), locked_by = NULL, locked_until = NULL, updated_at = now(),
         last_error = 'the consumer that had claimed this job went silent'
     FROM silent
-    WHERE job.id = silent.id AND job.status = 'processing' AND job.locked_until < now()
+    WHERE job.id = silent.id AND job.project_id = silent.project_id AND job.team_id = silent.team_id
+        AND job.status = 'processing' AND job.locked_until < now()
     RETURNING job.id, job.project_id, job.team_id, job.attempts, job.status, job.request_id
 ),
 lifecycle AS (

@@ -2,7 +2,7 @@
 -- created and its id, $5 how many before it at most, $6 how many after it at most
 SELECT
     id, project_id, team_id, server_session_id, kind, title, subtitle, narrative, facts, concepts, files_read,
-    files_modified, metadata, created_at, updated_at
+    files_modified, metadata, content, created_at, updated_at
 FROM observations
 WHERE team_id = $1 AND project_id = $2
     AND id IN (

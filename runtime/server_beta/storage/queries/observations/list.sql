@@ -2,7 +2,7 @@
 -- $6 until or null, $7 and $8 the last row of the page before, or null, $9 at most
 SELECT
     id, project_id, team_id, server_session_id, kind, title, subtitle, narrative, facts, concepts, files_read,
-    files_modified, metadata, created_at, updated_at
+    files_modified, metadata, content, created_at, updated_at
 FROM observations
 WHERE team_id = $1
     AND ($2::uuid IS NULL OR project_id = $2)

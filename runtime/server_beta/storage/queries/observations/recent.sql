@@ -3,7 +3,7 @@
 (
     SELECT
         id, project_id, team_id, server_session_id, kind, title, subtitle, narrative, facts, concepts, files_read,
-    files_modified, metadata, created_at, updated_at
+    files_modified, metadata, content, created_at, updated_at
     FROM observations
     WHERE team_id = $1 AND project_id = $2 AND kind = 'summary'
     ORDER BY created_at DESC, id DESC
@@ -13,7 +13,7 @@ UNION ALL
 (
     SELECT
         id, project_id, team_id, server_session_id, kind, title, subtitle, narrative, facts, concepts, files_read,
-    files_modified, metadata, created_at, updated_at
+    files_modified, metadata, content, created_at, updated_at
     FROM observations
     WHERE team_id = $1 AND project_id = $2 AND kind <> 'summary'
     ORDER BY created_at DESC, id DESC

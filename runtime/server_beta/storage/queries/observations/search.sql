@@ -8,7 +8,7 @@ WITH question AS (
 )
 SELECT
     id, project_id, team_id, server_session_id, kind, title, subtitle, narrative, facts, concepts, files_read,
-    files_modified, metadata, created_at, updated_at,
+    files_modified, metadata, content, created_at, updated_at,
     ts_rank_cd(content_search, any_word, 1) AS score,
     ts_headline('english', content, any_word, 'MaxWords=30, MinWords=10, StartSel="", StopSel=""') AS snippet
 FROM observations, question

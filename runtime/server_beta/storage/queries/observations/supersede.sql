@@ -1,5 +1,5 @@
--- Delete what an earlier generation made of the same source, keeping what this one made. $1 team id, $2 project id,
--- $3 source type, $4 source id, $5 ids to keep
+-- Delete what an earlier generation made of the same source, keeping what this one made and what somebody has reworded
+-- since. $1 team id, $2 project id, $3 source type, $4 source id, $5 ids to keep
 DELETE FROM observations
 WHERE team_id = $1 AND project_id = $2
     AND id IN (
@@ -7,3 +7,7 @@ WHERE team_id = $1 AND project_id = $2
         WHERE team_id = $1 AND project_id = $2 AND source_type = $3 AND source_id = $4
     )
     AND id <> ALL ($5)
+    AND NOT EXISTS (
+        SELECT FROM observation_sources AS reworded
+        WHERE reworded.observation_id = observations.id AND reworded.source_type = 'manual'
+    )

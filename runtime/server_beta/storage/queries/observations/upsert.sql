@@ -9,4 +9,4 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 ON CONFLICT (team_id, project_id, generation_key) DO UPDATE SET updated_at = now()
 RETURNING
     id, project_id, team_id, server_session_id, kind, title, subtitle, narrative, facts, concepts, files_read,
-    files_modified, metadata, created_at, updated_at
+    files_modified, metadata, content, created_at, updated_at

@@ -1,0 +1,5 @@
+-- Forget what changed long ago. $1 how long it is kept, $2 at most
+DELETE FROM changes
+WHERE seq = ANY (
+    ARRAY(SELECT seq FROM changes WHERE created_at < now() - $1::interval ORDER BY created_at LIMIT $2)
+)

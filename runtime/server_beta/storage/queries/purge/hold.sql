@@ -1,0 +1,3 @@
+-- Let nobody write into a project, and wait until nobody does; no row means that it is not there. $1 team id,
+-- $2 project id
+SELECT id FROM projects WHERE team_id = $1 AND id = $2 FOR UPDATE
