@@ -13,6 +13,16 @@ from .validation import invalid
 
 ADAPTERS = frozenset({"claude-code"})
 
+# What the hook adds to the client's JSON.
+HEADERS = {
+    "X-Claude-Mem-Event-Id": "The event's id, a UUID: the same on every delivery. Without it the content is the id.",
+    "X-Claude-Mem-Occurred-At": "When it happened, in milliseconds since 1970. Without it: now.",
+    "X-Claude-Mem-Project": "The project's key, percent-encoded. Without it the working folder is the project.",
+    "X-Claude-Mem-Project-Name": "The project's name, percent-encoded.",
+    "X-Claude-Mem-Project-Root": "The project's folder, percent-encoded.",
+    "X-Claude-Mem-Spooled": "`1` where the event had to wait, so that nobody waits for its answer.",
+}
+
 # Not a Literal: an adapter that is not known here gets an answer that names those which are.
 Adapter = Annotated[str, Meta(extra_json_schema={"enum": sorted(ADAPTERS)})]
 

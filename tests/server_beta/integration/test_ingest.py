@@ -16,6 +16,7 @@ from server_beta.services.group_commit import GroupCommit
 from server_beta.services.ingest import Ingest
 from server_beta.services.ownership import Ownership
 from server_beta.services.relay import Relay
+from server_beta.storage import tenants
 from server_beta.storage.database import Database
 from server_beta.storage.events import Call, Write, Written
 from tests.support.clock import FrozenClock
@@ -108,6 +109,18 @@ async def test_a_batch_is_all_or_nothing(ingest: Ingest, tenant: Tenant, store: 
     mixed = [tenant.event(1), replace(tenant.event(2), project_id=foreign.project.id)]
     with pytest.raises(NotFound):
         await ingest.record(tenant.principal, mixed, generate=True, request_id=None)
+    assert await count(store, "agent_events") == 0
+
+
+async def test_a_batch_by_a_key_for_one_project_cannot_reach_its_teams_other_one(
+    ingest: Ingest, tenant: Tenant, store: Database
+) -> None:
+    async with store.connection() as connection:
+        other, _ = await tenants.find_or_create_project(connection, tenant.principal.team_id, "git:example.org/b", "b")
+    limited = replace(tenant.principal, project_id=tenant.project.id)
+    mixed = [replace(tenant.event(1), session_id=None), replace(tenant.event(2), session_id=None, project_id=other.id)]
+    with pytest.raises(NotFound):
+        await ingest.record(limited, mixed, generate=True, request_id=None)
     assert await count(store, "agent_events") == 0
 
 
