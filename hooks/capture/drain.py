@@ -1,4 +1,4 @@
-"""Deliver what waits in the spool to a runtime on another machine."""
+"""Deliver what waits in the spool to a runtime that does not take it itself."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 WORKER = "worker"
 SERVER_BETA = "server-beta"
 UNROUTED = "unrouted"
+_KEYED = "-keyed"
 _RUNTIMES = {
     WORKER: ("CLAUDE_MEM_WORKER_HOST", ".worker.token"),
     SERVER_BETA: ("CLAUDE_MEM_SERVER_HOST", ".server-beta.key"),
@@ -26,18 +27,30 @@ _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}
 
 
 class Route:
-    """`target` is None while nobody is known to listen; `problem` is a sentence about a setting that cannot be used."""
+    """`target` is None while nobody is known to listen; `problem` is a sentence about a setting that cannot be used.
 
-    __slots__ = ("is_remote", "problem", "runtime", "spool", "target")
+    Where `is_keyed`, with a key that the settings name or on another machine, only hooks deliver what waits: the
+    runtime of this data folder would take it for its own team.
+    """
+
+    __slots__ = ("is_keyed", "is_remote", "problem", "runtime", "spool", "spool_name", "target")
 
     def __init__(
-        self, data_dir: str, runtime: str, target: Target | None, problem: str = "", is_remote: bool = False
+        self,
+        data_dir: str,
+        runtime: str,
+        target: Target | None,
+        problem: str = "",
+        is_remote: bool = False,
+        is_keyed: bool = False,
     ) -> None:
         self.runtime = runtime
         self.target = target
         self.problem = problem
         self.is_remote = is_remote
-        self.spool = os.path.join(data_dir, "spool", runtime) if data_dir else ""
+        self.is_keyed = is_keyed
+        self.spool_name = runtime + _KEYED if is_keyed else runtime
+        self.spool = os.path.join(data_dir, "spool", self.spool_name) if data_dir else ""
 
 
 def choose_route(settings: Settings) -> Route:
@@ -48,24 +61,25 @@ def choose_route(settings: Settings) -> Route:
         known = " or ".join(_RUNTIMES)
         problem = f"CLAUDE_MEM_RUNTIME={runtime[:40]} is not known; set it to {known}."
         return Route(data_dir, UNROUTED, None, problem)
-    url = settings.text("CLAUDE_MEM_SERVER_URL") if runtime == SERVER_BETA else ""
+    url = key = ""
+    if runtime == SERVER_BETA:
+        url, key = settings.text("CLAUDE_MEM_SERVER_URL"), settings.text("CLAUDE_MEM_SERVER_API_KEY")
     if url:
-        target = _remote_target(url, _secret(settings.text("CLAUDE_MEM_SERVER_API_KEY")))
+        target = _remote_target(url, _secret(key))
         problem = (
             "" if target else "CLAUDE_MEM_SERVER_URL cannot be used; write it as https://host or http://host:port."
         )
-        return Route(data_dir, runtime, target, problem, is_remote=True)
-    return Route(data_dir, runtime, _local_target(settings, runtime))
+        return Route(data_dir, runtime, target, problem, is_remote=True, is_keyed=True)
+    return Route(data_dir, runtime, _local_target(settings, runtime, key), is_keyed=key != "")
 
 
-def _local_target(settings: Settings, runtime: str) -> Target | None:
+def _local_target(settings: Settings, runtime: str, key: str) -> Target | None:
     host_setting, key_file = _RUNTIMES[runtime]
     published = parse_object(read_small(os.path.join(settings.data_dir, f".{runtime}.pid"))) or {}
     port = _positive(published.get("port"))
     if not 0 < port < 65536 or not _is_alive(_positive(published.get("pid")), published.get("startToken")):
         return None
     host = settings.text(host_setting) or "127.0.0.1"
-    key = settings.text("CLAUDE_MEM_SERVER_API_KEY") if runtime == SERVER_BETA else ""
     key = key or read_small(os.path.join(settings.data_dir, key_file))
     return Target(_ANY_ADDRESS.get(host, host), port, _secret(key))
 

@@ -146,8 +146,8 @@ class _Capture:
         outcome = self._hand_over(event, route)
         notice = start.notice(outcome, route, session) if start is not None else ""
         self._answer(outcome.text if outcome.kind == STORED else "", notice)
-        if outcome.kind == STORED and route.is_remote and route.target and self._name in _DRAINING_EVENTS:
-            # Nobody else can: a remote runtime does not see the spool of this machine.
+        if outcome.kind == STORED and route.is_keyed and route.target and self._name in _DRAINING_EVENTS:
+            # Nobody else can: a remote runtime does not see the spool of this machine, a local one has another key.
             from .drain import drain
 
             drain(route.spool, route.target, self._deadline, self._interrupts)
@@ -228,7 +228,7 @@ class _Capture:
 
         limit = self._settings.number("CLAUDE_MEM_SPOOL_MAX_BYTES", SPOOL_MAX_BYTES)
         try:
-            store(self._settings.data_dir, route.runtime, event.spool_name, event.spool_content, limit)
+            store(self._settings.data_dir, route.spool_name, event.spool_name, event.spool_content, limit)
         except OSError as error:
             self._log(f"{event.id} lost: {outcome.text}, and the spool failed: {error.strerror}")
         else:

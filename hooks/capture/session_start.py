@@ -36,7 +36,7 @@ class SessionStart:
         """Give the route the events that were captured while no known runtime was chosen."""
         if route.runtime != UNROUTED and self._settings.data_dir:
             limit = self._settings.number("CLAUDE_MEM_SPOOL_MAX_BYTES", SPOOL_MAX_BYTES)
-            adopt(self._settings.data_dir, UNROUTED, route.runtime, limit)
+            adopt(self._settings.data_dir, UNROUTED, route.spool_name, limit)
 
     def notice(self, outcome: Outcome, route: Route, session: Session | None) -> str:
         """Wake a local runtime that is not running, and give the user's sentence; "" when all is well or was said."""
@@ -96,7 +96,7 @@ class SessionStart:
         return f"{subject} on disk until it runs{lost}."
 
     def _key_advice(self, route: Route) -> str:
-        if route.is_remote or (route.runtime == SERVER_BETA and self._settings.text("CLAUDE_MEM_SERVER_API_KEY")):
+        if route.is_keyed:
             return "set CLAUDE_MEM_SERVER_API_KEY to a valid key"
         return f"run `claude-mem {self._command(route, 'restart')}`"
 

@@ -176,6 +176,19 @@ def test_a_private_key_block_is_redacted_even_when_cut_off(distillery: Distiller
     assert protected.endswith("after") is bool(end)
 
 
+def test_several_passwords_under_one_name_are_each_one(distillery: Distillery) -> None:
+    said = {"password": ["hunter22", 12345678, {"name": "bob", "password": ["tr0ub4dor"]}, ["plain"]], "port": ["5432"]}
+    assert distillery.privacy.protect(said) == {
+        "password": ["[redacted]", "[redacted]", {"name": "bob", "password": ["[redacted]"]}, ["plain"]],
+        "port": ["5432"],
+    }
+
+
+def test_a_password_of_digits_alone_is_one_as_a_number_too(distillery: Distillery) -> None:
+    said = {"password": 12345678, "token": 12345678, "secret": True, "pwd": 0, "port": 5432}
+    assert distillery.privacy.protect(said) == {**said, "password": "[redacted]"}
+
+
 def test_a_member_named_like_a_secret_is_redacted(distillery: Distillery) -> None:
     protected = distillery.privacy.protect(
         {"password": "hunter22", "api_key": LETTERS, "auth": {"accessToken": HEX}, "token_count": "12", "name": "bob"}

@@ -10,6 +10,7 @@ import pytest
 from tests.hooks.client import HookClient, Spooled
 from tests.hooks.stub_runtime import StubRuntime, answers, hangs
 
+KEYED = "server-beta-keyed"
 # A certificate for "localhost" and its key, valid for a hundred years.
 CERTIFICATE = Path(__file__).with_name("localhost.pem")
 
@@ -53,7 +54,7 @@ def test_the_local_servers_key_is_not_given_to_a_remote_one(remote: HookClient) 
 def test_an_address_that_cannot_be_used_is_named(remote: HookClient, url: str) -> None:
     said = str(remote.run("SessionStart", CLAUDE_MEM_SERVER_URL=url).answer["systemMessage"])
     assert "CLAUDE_MEM_SERVER_URL cannot be used" in said
-    assert len(remote.spooled("server-beta")) == 1
+    assert len(remote.spooled(KEYED)) == 1
     assert not (remote.data / ".server-beta.spawn").exists()
 
 
@@ -69,13 +70,13 @@ def test_a_server_that_cannot_be_reached_is_not_started_here(remote: HookClient,
 def test_what_waits_is_delivered_in_order_after_the_event_itself(remote: HookClient, event: str) -> None:
     for number in range(3):
         remote.run("PostToolUse", {"tool_use_id": f"t{number}"})
-    waiting = [Spooled.read(path) for path in remote.spooled("server-beta")]
+    waiting = [Spooled.read(path) for path in remote.spooled(KEYED)]
     with StubRuntime() as runtime:
         remote.env["CLAUDE_MEM_SERVER_URL"] = f"http://127.0.0.1:{runtime.port}"
         remote.run("PostToolUse", {"tool_use_id": "now"})
         assert len(runtime.requests) == 1
         remote.run(event)
-        while remote.spooled("server-beta"):
+        while remote.spooled(KEYED):
             remote.run(event)
     delivered = [request for request in runtime.requests if "x-claude-mem-spooled" in request.headers]
     assert runtime.requests[1].event == event
@@ -93,7 +94,7 @@ def test_the_first_failure_ends_the_delivery(remote: HookClient, status: int) ->
     with StubRuntime(answers(200, b"{}"), answers(status, b"")) as runtime:
         remote.run("Stop", CLAUDE_MEM_SERVER_URL=f"http://127.0.0.1:{runtime.port}")
     assert len(runtime.requests) == 2
-    assert len(remote.spooled("server-beta")) == 3
+    assert len(remote.spooled(KEYED)) == 3
 
 
 def test_nothing_is_delivered_when_the_event_itself_was_not(remote: HookClient) -> None:
@@ -101,11 +102,11 @@ def test_nothing_is_delivered_when_the_event_itself_was_not(remote: HookClient) 
     with StubRuntime(answers(503, b"")) as runtime:
         remote.run("Stop", CLAUDE_MEM_SERVER_URL=f"http://127.0.0.1:{runtime.port}")
     assert len(runtime.requests) == 1
-    assert len(remote.spooled("server-beta")) == 2
+    assert len(remote.spooled(KEYED)) == 2
 
 
 def test_bad_events_are_put_aside_and_few_are_kept(remote: HookClient) -> None:
-    folder = remote.data / "spool/server-beta"
+    folder = remote.data / "spool" / KEYED
     (folder / "rejected").mkdir(parents=True)
     for number in range(100):
         (folder / "rejected" / f"{number:015d}-x.http").write_text("old")
@@ -115,7 +116,7 @@ def test_bad_events_are_put_aside_and_few_are_kept(remote: HookClient) -> None:
     with StubRuntime(answers(200, b"{}"), answers(422, b"")) as runtime:
         remote.run("SessionStart", CLAUDE_MEM_SERVER_URL=f"http://127.0.0.1:{runtime.port}")
     assert len(runtime.requests) == 2
-    assert remote.spooled("server-beta") == []
+    assert remote.spooled(KEYED) == []
     assert len(list((folder / "rejected").iterdir())) == 100
 
 
@@ -126,7 +127,7 @@ def test_a_delivery_that_hangs_ends_with_the_deadline(remote: HookClient, hooks_
     with StubRuntime(answers(200, b"{}"), hangs) as runtime:
         run = remote.run("SessionStart", CLAUDE_MEM_SERVER_URL=f"http://127.0.0.1:{runtime.port}")
     assert run.seconds < 4.0
-    assert len(remote.spooled("server-beta")) == 3
+    assert len(remote.spooled(KEYED)) == 3
 
 
 def test_a_local_runtime_empties_its_spool_itself(client: HookClient) -> None:
@@ -136,6 +137,19 @@ def test_a_local_runtime_empties_its_spool_itself(client: HookClient) -> None:
         client.run("Stop")
     assert len(runtime.requests) == 1
     assert len(client.spooled()) == 1
+
+
+def test_what_a_key_of_another_team_could_not_deliver_is_not_left_to_the_local_runtime(client: HookClient) -> None:
+    client.env |= {"CLAUDE_MEM_RUNTIME": "server-beta", "CLAUDE_MEM_SERVER_API_KEY": "team-key"}
+    client.run("PostToolUse")
+    with StubRuntime(answers(403, b"{}"), answers(200, b"{}"), answers(200, b"{}"), answers(200, b"{}")) as runtime:
+        client.listen(runtime.port, "server-beta", "local-key")
+        client.run("PostToolUse")
+        assert (len(client.spooled("server-beta")), len(client.spooled(KEYED))) == (0, 2)
+        client.run("Stop")
+    assert [request.event for request in runtime.requests] == ["PostToolUse", "Stop", "PostToolUse", "PostToolUse"]
+    assert {request.headers["authorization"] for request in runtime.requests} == {"Bearer team-key"}
+    assert client.spooled(KEYED) == []
 
 
 def test_https_is_spoken_and_an_unknown_certificate_refused(remote: HookClient) -> None:
@@ -148,4 +162,4 @@ def test_https_is_spoken_and_an_unknown_certificate_refused(remote: HookClient) 
         remote.run("SessionStart", SSL_CERT_FILE=str(CERTIFICATE))
     assert [request.event for request in runtime.requests] == ["SessionStart", "SessionStart"]
     assert ["x-claude-mem-spooled" in request.headers for request in runtime.requests] == [False, True]
-    assert remote.spooled("server-beta") == []
+    assert remote.spooled(KEYED) == []

@@ -81,9 +81,12 @@ class Api:
 
 
 @asynccontextmanager
-async def serving(dsn: str, data_dir: Path, *, generates: bool = False) -> AsyncIterator[Api]:
+async def serving(
+    dsn: str, data_dir: Path, *, generates: bool = False, transport: JobTransport | None = None
+) -> AsyncIterator[Api]:
     """Run a server on a database for the length of a block; unless it `generates`, what it publishes is held."""
-    transport: JobTransport = BullmqTransport.on_postgres(dsn, "claude_mem") if generates else HeldTransport()
+    if transport is None:
+        transport = BullmqTransport.on_postgres(dsn, "claude_mem") if generates else HeldTransport()
     settings = Settings(data_dir=data_dir, port=0, generation_disabled=not generates)
     store = await Database.open(dsn)
     await transport.open()

@@ -27,6 +27,12 @@ class HeldTransport:
         await self.ping()
         self.published.extend(messages)
 
+    async def remove(self, messages: Sequence[Message]) -> None:
+        """Forget the messages, or answer like a queue that is away."""
+        await self.ping()
+        gone = {message.transport_id for message in messages}
+        self.published = [message for message in self.published if message.transport_id not in gone]
+
     def consume(self, lane: Lane, handler: Handler, concurrency: int) -> None:
         """Deliver nothing."""
 

@@ -13,7 +13,6 @@ from ..domain.ports import SystemClock
 from ..domain.principals import ALIASES, CLIENT_SCOPES, MEANINGS, in_order, parse_scopes
 from .command import Command, Context
 from .output import Report
-from .store import run_on_store
 
 if TYPE_CHECKING:
     from ..storage.database import Database
@@ -34,6 +33,7 @@ def _answer(context: Context, options: argparse.Namespace) -> Report:
     from ..services.local_key import LocalKey
     from ..services.operator import Operator
     from .govern_keys import VERBS
+    from .store import run_on_store
 
     async def work(database: Database) -> Report:
         keys = Keys(database, SystemClock(), LocalKey(context.folder.root))

@@ -9,11 +9,14 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..domain.errors import InvalidSettings
+from ..domain.errors import ClaudeMemError, InvalidSettings
 from ..settings import Settings
+from . import lockfile, state
 from .checks import Check, common_checks, report
+from .client import ask
 from .command import Context
 from .output import Report
+from .remote import server_address
 
 _PROBE_SECONDS = 5.0
 
@@ -27,10 +30,27 @@ def doctor(context: Context, _options: argparse.Namespace) -> Report:
     checks = [
         Check("settings", "ok", "every setting can be used"),
         *common_checks(context.runtime, context.folder, settings.host, settings.port),
+        *_key(context, settings),
         *_database(settings),
         *_queue(settings),
     ]
     return report(context.runtime, checks)
+
+
+def _key(context: Context, settings: Settings) -> Iterator[Check]:
+    """Ask with the key that hooks and commands send, where there is a server to ask."""
+    running = state.read(context.folder)
+    is_here = running is not None and lockfile.is_held_by(context.folder.lock, running.process)
+    if not is_here and settings.remote_url is None:
+        return
+    try:
+        address = server_address(context)
+        ask(address, "GET", "/v1/connect")
+    except ClaudeMemError as error:
+        makes_one = settings.remote_url is None and settings.remote_api_key is None
+        yield Check("key", "fail", f"{error}{' Run: restart' if makes_one else ''}")
+    else:
+        yield Check("key", "ok", f"{address.name} accepts the one in {address.key_source}")
 
 
 def _database(settings: Settings) -> Iterator[Check]:

@@ -11,6 +11,7 @@ from msgspec import to_builtins
 
 from ..domain.api_keys import KeyFilter, NewKey
 from ..domain.principals import CLIENT_SCOPES, Principal, parse_scopes
+from ..domain.text import one_line
 from ..http.keys import ApiKey, NewApiKey, api_key, new_api_key
 from ..services.keys import Keys
 from ..services.operator import Operator
@@ -36,14 +37,16 @@ async def list_all(keys: Keys, operator: Operator, options: argparse.Namespace) 
     """List the keys of every team, or of one."""
     teams = [options.team] if options.team is not None else [team.id for team in await operator.teams()]
     found = [key for team_id in teams for key in await _of_team(keys, await operator.acting_for(team_id))]
-    lines = [f"{key.id}  {key.status:<7}  {key.name}: {' '.join(key.scopes)} ({_reach(key)})" for key in found]
+    lines = [
+        f"{key.id}  {key.status:<7}  {one_line(key.name)}: {' '.join(key.scopes)} ({_reach(key)})" for key in found
+    ]
     return Report("\n".join(lines) or "There are no API keys yet.", {"keys": to_builtins(found)})
 
 
 async def revoke(keys: Keys, operator: Operator, options: argparse.Namespace) -> Report:
     """Revoke a key of any team."""
     revoked = api_key(await keys.revoke(await operator.acting_on(options.id), options.id, None))
-    return Report(f"The key {revoked.name} ({revoked.id}) is revoked.", to_builtins(revoked))
+    return Report(f"The key {one_line(revoked.name)} ({revoked.id}) is revoked.", to_builtins(revoked))
 
 
 async def rotate(keys: Keys, operator: Operator, options: argparse.Namespace) -> Report:
@@ -74,7 +77,7 @@ async def _of_team(keys: Keys, principal: Principal) -> list[ApiKey]:
 
 
 def _issued(what: str, made: NewApiKey) -> Report:
-    about = f"The key {made.name} ({made.id}) {what}; it may {' '.join(made.scopes)} ({_reach(made)})."
+    about = f"The key {one_line(made.name)} ({made.id}) {what}; it may {' '.join(made.scopes)} ({_reach(made)})."
     return Report(f"{about}\nThis is the only time that it is shown:\n{made.key}", to_builtins(made))
 
 

@@ -4,9 +4,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from .ids import ApiKeyId, ProjectId, TeamId
+
+
+class Actor(Protocol):
+    """Whoever does what is audited: a `Principal`, or a `SystemActor`."""
+
+    @property
+    def team_id(self) -> TeamId:
+        """The team whose log it is written into."""
+        ...
+
+    @property
+    def key_id(self) -> ApiKeyId | None:
+        """The key that it is done with, or on behalf of."""
+        ...
+
+    @property
+    def actor(self) -> str:
+        """The name in the log."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SystemActor:
+    """A part of the program that acts by itself, on behalf of the key that asked for it, if one did."""
+
+    team_id: TeamId
+    key_id: ApiKeyId | None
+    actor: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,10 @@ class JobTransport(Protocol):
         """Publish in bulk, one BullMQ attempt each; raises Unavailable within 2 s when the backend does not answer."""
         ...
 
+    async def remove(self, messages: Sequence[Message]) -> None:
+        """Take back, in bulk, those that nobody is handling; raises Unavailable as `publish` does."""
+        ...
+
     def consume(self, lane: Lane, handler: Handler, concurrency: int) -> None:
         """Begin to hand the lane's messages to the handler; what it raises is logged, the message dropped."""
         ...

@@ -85,15 +85,20 @@ def _protected(value: object, limit: int | None, depth: int) -> object:
             return protect_text(value, limit)
         case dict():
             return {
-                protect_text(str(key), limit): REDACTED
-                if is_secret_member(str(key), member)
-                else _protected(member, limit, depth + 1)
+                protect_text(str(key), limit): _protected_member(str(key), member, limit, depth + 1)
                 for key, member in value.items()
             }
         case list() | tuple():
             return [_protected(member, limit, depth + 1) for member in value]
         case _:
             return _storable(value)
+
+
+def _protected_member(name: str, value: object, limit: int | None, depth: int) -> object:
+    if isinstance(value, list):
+        # Several passwords are each one.
+        return [REDACTED if is_secret_member(name, one) else _protected(one, limit, depth + 1) for one in value]
+    return REDACTED if is_secret_member(name, value) else _protected(value, limit, depth)
 
 
 def _walk(value: object, change: Callable[[str], str], depth: int) -> object:

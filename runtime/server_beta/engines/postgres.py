@@ -20,9 +20,9 @@ from .configuration import SETTINGS
 from .leftover import PostmasterFile, clear_leftover
 from .log import Log
 from .passwords import Passwords
-from .processes import end, spawn
+from .processes import end, kill, spawn
 from .provision import prepare_database
-from .sockets import PORT, close_socket_folder, open_socket_folder
+from .sockets import PORT, close_socket_folder, is_silent, open_socket_folder
 
 # Recovery after a crash replays at most `max_wal_size`; a slow disk needs its time for that.
 _START_SECONDS = 90.0
@@ -33,6 +33,12 @@ _LOG_SECONDS = 60.0
 
 # How often a server that ends by itself (the system's memory ran out, somebody killed it) is started again.
 _LOOK_SECONDS = 0.25
+# One that runs and says nothing is asked now and then, and once more before it is given up: where this process itself
+# was held up (a laptop that slept), the second answer comes at once.
+_ASK_SECONDS = 2.0
+_SILENCE_SECONDS = 8.0
+_LAST_SILENCE_SECONDS = 2.0
+_STOP_SILENCE_SECONDS = 1.0
 _MOST_RESTARTS = 5
 _RESTART_WINDOW_SECONDS = 600.0
 
@@ -81,7 +87,7 @@ class EmbeddedPostgres:
         if self._tending is not None:
             self._tending.cancel()
             self._tending = None
-        if self._process is not None and await end(self._process):
+        if self._process is not None and await self._end(self._process):
             self._process = None
             self._record.unlink(missing_ok=True)
         if self._socket_folder is not None:
@@ -92,12 +98,23 @@ class EmbeddedPostgres:
             self._log = None
 
     async def keep_alive(self) -> None:
-        """Start the server again, under the same DSN, whenever it ends; raises EngineFailed when it cannot."""
+        """Start the server again, under the same DSN, whenever it ends or says nothing for ten seconds.
+
+        Raises EngineFailed when it cannot.
+        """
         restarts: deque[float] = deque(maxlen=_MOST_RESTARTS)
+        asked_at = time.monotonic()
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            if self.is_alive():
-                continue
+            if self._process is not None and self.is_alive():
+                if time.monotonic() < asked_at + _ASK_SECONDS:
+                    continue
+                hangs = await self._is_silent(_SILENCE_SECONDS) and await self._is_silent(_LAST_SILENCE_SECONDS)
+                asked_at = time.monotonic()
+                if not hangs:
+                    continue
+                _journal.error("the embedded Postgres does not answer; killing it", action="engine_hung")
+                await kill(self._process)
             now = time.monotonic()
             if len(restarts) == _MOST_RESTARTS and now - restarts[0] < _RESTART_WINDOW_SECONDS:
                 raise EngineFailed(
@@ -111,6 +128,12 @@ class EmbeddedPostgres:
     def is_alive(self) -> bool:
         """Whether the server process runs."""
         return self._process is not None and self._process.poll() is None
+
+    async def _end(self, process: subprocess.Popen[bytes]) -> bool:
+        return await (kill(process) if await self._is_silent(_STOP_SILENCE_SECONDS) else end(process))
+
+    async def _is_silent(self, seconds: float) -> bool:
+        return self._socket_folder is not None and await is_silent(self._socket_folder, seconds)
 
     async def _start(self) -> str:
         self._make_home()

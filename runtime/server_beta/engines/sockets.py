@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import re
 import socket
 import stat
+import struct
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,10 @@ from ..domain.errors import EngineFailed
 from .accounts import Account
 
 PORT = 5432
+
+# A length and a code of the protocol: the question whether there is TLS. A server says yes or no before it wants to
+# know who asks, also while it starts or has no place left.
+_TLS_REQUEST = struct.pack("!ii", 8, 80877103)
 
 # A comma separates hosts in a connection string and folders in Postgres' setting; other bytes are not worth the risk.
 _PLAIN = re.compile(r"[\w./ ~@-]+", re.ASCII)
@@ -53,6 +59,23 @@ def close_socket_folder(folder: Path, home: Path) -> None:
             folder.rmdir()
         except OSError:
             return
+
+
+async def is_silent(folder: Path, seconds: float) -> bool:
+    """Whether a server is there and says nothing for as long; false also where none is."""
+    try:
+        async with asyncio.timeout(seconds):
+            reader, writer = await asyncio.open_unix_connection(f"{folder}/.s.PGSQL.{PORT}")
+            try:
+                writer.write(_TLS_REQUEST)
+                await reader.read(1)
+            finally:
+                writer.transport.abort()
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def answers(folder: str, port: str) -> bool:

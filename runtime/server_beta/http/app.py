@@ -12,13 +12,14 @@ from .exchange import SERVICES
 from .limits import Limits
 from .openapi import DOCUMENT, describe
 from .origins import OriginRule
+from .route import Entry
 from .routes import ROUTES
 from .services import Services
 
 
 def build_app(services: Services, settings: Settings) -> web.Application:
     """Build the application that serves the whole API over these services."""
-    scopes: dict[object, Scope | None] = {}
+    scopes: dict[object, Scope | Entry | None] = {}
     rule = OriginRule.for_bind(settings.host, settings.public_hosts)
     middleware = edge(services, rule, Limits(settings.rate_limit_per_min), scopes)
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[middleware])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from functools import partial
 from typing import NoReturn
 
 import msgspec
@@ -19,6 +20,7 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from ..domain.errors import InvalidInput, Issue, PayloadTooLarge
 from ..domain.text import scrub
+from ..services.aside import aside
 
 MAX_BODY_BYTES = 5 * 1024 * 1024
 # Deep enough for any tool's output, shallow enough for every recursive encoder that comes later, jsonb's included.
@@ -34,7 +36,8 @@ async def expect_later(_request: web.Request) -> None:
 
 async def read_json(request: web.Request) -> object:
     """Read and decode the body; raises PayloadTooLarge or InvalidInput."""
-    return decode(await _read(request))
+    body = await _read(request)
+    return await aside(partial(decode, body), body)
 
 
 def decode(body: bytes) -> object:

@@ -17,6 +17,7 @@ from .exchange import PRINCIPAL, REQUEST_ID
 from .limits import Limits
 from .origins import OriginRule, is_loopback, is_proxied
 from .problems import is_expected, problem_of, whereabouts
+from .route import Entry
 from .services import Services
 
 SECURITY_HEADERS = {
@@ -40,8 +41,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _log = structlog.get_logger(__name__)
 
 
-def edge(services: Services, rule: OriginRule, limits: Limits, scopes: Mapping[object, Scope | None]) -> Middleware:
-    """Make the middleware; `scopes` maps each resource and method to what its key needs."""
+def edge(
+    services: Services, rule: OriginRule, limits: Limits, scopes: Mapping[object, Scope | Entry | None]
+) -> Middleware:
+    """Make the middleware; `scopes` maps each resource and method to whom it lets in."""
 
     @web.middleware
     async def pass_through(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -76,14 +79,16 @@ def edge(services: Services, rule: OriginRule, limits: Limits, scopes: Mapping[o
 
     async def _admit(request: web.Request) -> None:
         scope = scopes[request.match_info.route]
-        if scope is not None:
-            key = key_of(request.headers)
-            with limits.authenticating(request.remote, key):
-                principal = await authenticate(services, request, key)
-            principal.require(scope)
-            request[PRINCIPAL] = principal
-        elif _route(request) not in _PROBES:
-            limits.admit_stranger(request.remote)
+        if scope is None or (scope is Entry.LOCAL_OR_ADMIN and _is_local(request)):
+            if _route(request) not in _PROBES:
+                limits.admit_stranger(request.remote)
+            return
+        key = key_of(request.headers)
+        with limits.authenticating(request.remote, key):
+            principal = await _authenticate(services, request, key)
+        if scope is not Entry.ANY_KEY:
+            principal.require(Scope.ADMIN if scope is Entry.LOCAL_OR_ADMIN else scope)
+        request[PRINCIPAL] = principal
 
     return pass_through
 
@@ -108,8 +113,14 @@ def new_request_id() -> str:
     return str(uuid4())
 
 
-async def authenticate(services: Services, request: web.Request, key: str | None) -> Principal:
-    """Return who sent the request with this key; raises Unauthorized or Forbidden."""
+def key_of(headers: Mapping[str, str]) -> str | None:
+    """Return the API key that came along, if any."""
+    scheme, _, credentials = headers.get("Authorization", "").partition(" ")
+    bearer = credentials.strip() if scheme.lower() == "bearer" else ""
+    return bearer or headers.get("X-Api-Key", "").strip() or None
+
+
+async def _authenticate(services: Services, request: web.Request, key: str | None) -> Principal:
     if key is not None and not key.isascii():
         raise Forbidden
     return await services.access.authenticate(
@@ -119,11 +130,8 @@ async def authenticate(services: Services, request: web.Request, key: str | None
     )
 
 
-def key_of(headers: Mapping[str, str]) -> str | None:
-    """Return the API key that came along, if any."""
-    scheme, _, credentials = headers.get("Authorization", "").partition(" ")
-    bearer = credentials.strip() if scheme.lower() == "bearer" else ""
-    return bearer or headers.get("X-Api-Key", "").strip() or None
+def _is_local(request: web.Request) -> bool:
+    return is_loopback(request.remote or "") and not is_proxied(request.headers)
 
 
 def _request_id(headers: Mapping[str, str]) -> str:

@@ -33,7 +33,7 @@ class Exchange:
 
     @property
     def principal(self) -> Principal:
-        """Who is asking; only routes with a scope know."""
+        """Who is asking; only routes that need a key know."""
         return self.request[PRINCIPAL]
 
     @property

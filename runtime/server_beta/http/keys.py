@@ -23,7 +23,8 @@ _WORDS = (*Scope, *ALIASES)
 ScopeWord = Annotated[
     str,
     Meta(
-        pattern=f"^({'|'.join(_WORDS)})$".replace("*", r"\*"),
+        # For Python, `$` is also before a newline that comes last.
+        pattern=f"^({'|'.join(_WORDS)})$(?!\\n)".replace("*", r"\*"),
         description=f"must be one of {', '.join(_WORDS)}",
     ),
 ]

@@ -10,11 +10,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from ..domain.legacy import NO_TEXT, LegacyAnswer, LegacyRequest
 from ..domain.records import Transport
 from .exchange import Answer, Exchange
-from .fields import ExternalId, FilePath, Word
+from .fields import ExternalId, Word
 
 # As long as a hook may name these, and not blank.
 HookId = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", description="must not be blank")]
 OptionalId = Annotated[str, Meta(max_length=200)]
+Folder = Annotated[str, Meta(max_length=4096)]
 
 
 class InitBody(Struct, frozen=True):
@@ -23,7 +24,7 @@ class InitBody(Struct, frozen=True):
     content_session_id: HookId = field(name="contentSessionId")
     project: ExternalId | None = None
     prompt: str | None = None
-    cwd: FilePath | None = None
+    cwd: Folder | None = None
     platform_source: Word | None = field(name="platformSource", default=None)
 
     def to_domain(self) -> LegacyRequest:
@@ -45,7 +46,7 @@ class ToolBody(Struct, frozen=True):
     tool_input: object = None
     tool_response: object = None
     project: ExternalId | None = None
-    cwd: FilePath | None = None
+    cwd: Folder | None = None
     agent_id: OptionalId | None = field(name="agentId", default=None)
     agent_type: OptionalId | None = field(name="agentType", default=None)
     platform_source: Word | None = field(name="platformSource", default=None)
@@ -78,7 +79,7 @@ class SummarizeBody(Struct, frozen=True):
     content_session_id: HookId = field(name="contentSessionId")
     last_assistant_message: str | None = None
     project: ExternalId | None = None
-    cwd: FilePath | None = None
+    cwd: Folder | None = None
     agent_id: OptionalId | None = field(name="agentId", default=None)
     platform_source: Word | None = field(name="platformSource", default=None)
 
@@ -95,9 +96,9 @@ class SummarizeBody(Struct, frozen=True):
 
 
 class InitReply(Struct, rename="camel"):
-    """Which prompt of which session it was. The session's number of the TypeScript worker is an id here."""
+    """Which prompt of which session it was. `sessionDbId` is for clients that read on only behind a number."""
 
-    session_db_id: UUID | None
+    session_db_id: int | None
     server_session_id: UUID | None
     prompt_number: int
     skipped: bool
@@ -124,7 +125,7 @@ async def init(exchange: Exchange, body: InitBody) -> Answer[InitReply]:
     begun = await exchange.services.legacy.begin(exchange.principal, body.to_domain(), exchange.request_id)
     return Answer(
         InitReply(
-            session_db_id=begun.session_id,
+            session_db_id=None if begun.session_id is None else _number(begun.session_id),
             server_session_id=begun.session_id,
             prompt_number=begun.prompt_number,
             skipped=begun.skipped is not None,
@@ -148,6 +149,11 @@ async def summarize(exchange: Exchange, body: SummarizeBody) -> Answer[TakenRepl
         return Answer(TakenReply("skipped", "subagent_context"))
     taken = await exchange.services.legacy.happened(exchange.principal, "Stop", body.to_domain(), exchange.request_id)
     return Answer(_taken(taken))
+
+
+def _number(session_id: UUID) -> int:
+    """Make a number of an id: the same each time, never 0, and exact in JavaScript."""
+    return (session_id.int & (2**51 - 1)) | 2**51
 
 
 def _taken(answer: LegacyAnswer, observation_count: int | UnsetType = UNSET) -> TakenReply:

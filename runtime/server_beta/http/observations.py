@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -52,6 +52,13 @@ class ObservationReply(Struct):
     observation: wire.Observation
 
 
+class DeletedReply(Struct):
+    """Which observation is gone."""
+
+    id: UUID
+    deleted: Literal[True] = True
+
+
 class ObservationsReply(Struct):
     """Observations, in the order that the route tells."""
 
@@ -90,10 +97,10 @@ async def change(exchange: Exchange, id: UUID, body: ObservationChange) -> Answe
     return Answer(ObservationReply(await changed(exchange, id, body)))
 
 
-async def delete(exchange: Exchange, id: UUID) -> Answer[None]:
+async def delete(exchange: Exchange, id: UUID) -> Answer[DeletedReply]:
     """Delete an observation for good."""
     await exchange.services.author.delete(exchange.principal, ObservationId(id), exchange.request_id)
-    return Answer(None, 204)
+    return Answer(DeletedReply(id))
 
 
 async def written(exchange: Exchange, body: NewObservation) -> wire.Observation:

@@ -11,11 +11,12 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from ..domain.principals import Scope
 from ..version import VERSION
 from .exchange import Answer, Exchange
 from .fields import ExactlyOne
 from .problems import PROBLEM_JSON, Problem
-from .route import EVENT_STREAM, JSON, Route, Shape
+from .route import EVENT_STREAM, JSON, Entry, Route, Shape
 
 Json = dict[str, Any]
 
@@ -114,7 +115,7 @@ def _operation(route: Route, shape: Shape, schemas: dict[Any, Json], components:
         "summary": words[0],
         "parameters": [*_path_parameters(route, shape, schemas), *_query_parameters(route, shape, schemas, components)],
         "responses": _responses(route, shape, schemas),
-        "security": [] if route.scope is None else [{"bearer": [route.scope]}, {"apiKey": [route.scope]}],
+        "security": _security(route),
     }
     if words[2].strip():
         operation["description"] = words[2].strip()
@@ -124,6 +125,23 @@ def _operation(route: Route, shape: Shape, schemas: dict[Any, Json], components:
     if shape.body is not None:
         operation["requestBody"] = {"required": True, "content": {JSON: {"schema": schemas[shape.body]}}}
     return operation
+
+
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    """Return the ways in, of which any one is enough: a scheme with the scopes that its key needs."""
+    match route.scope:
+        case None:
+            return []
+        case Entry.ANY_KEY:
+            return _by_key()
+        case Entry.LOCAL_OR_ADMIN:
+            return [{}, *_by_key(Scope.ADMIN)]
+        case scope:
+            return _by_key(scope)
+
+
+def _by_key(*scopes: str) -> list[dict[str, list[str]]]:
+    return [{"bearer": list(scopes)}, {"apiKey": list(scopes)}]
 
 
 def _path_parameters(route: Route, shape: Shape, schemas: dict[Any, Json]) -> list[Json]:
@@ -176,7 +194,7 @@ def _good(route: Route, status: int, shape: Shape, schemas: dict[Any, Json]) -> 
 def _refusals(route: Route, shape: Shape) -> list[int]:
     takes_input = shape.query is not None or shape.body is not None or bool(route.headers)
     # Only ids that the caller has named can be another's; a name in a path may be unknown.
-    names_something = bool(shape.path) or (route.scope is not None and takes_input)
+    names_something = bool(shape.path) or (route.needs_key and takes_input)
     told = {
         400: takes_input,
         401: route.scope is not None,

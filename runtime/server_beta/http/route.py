@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, get_args, get_origin, get_type_hints
 from uuid import UUID
 
@@ -27,6 +28,13 @@ Handler = Callable[..., Awaitable[Answer[Any] | web.StreamResponse]]
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 _ID = "[0-9A-Fa-f-]{32,36}"
+
+
+class Entry(Enum):
+    """Whom a route lets in, where neither everybody may come nor one scope decides."""
+
+    ANY_KEY = "any key"
+    LOCAL_OR_ADMIN = "this machine, or a key of scope admin"
 
 
 class NoFilters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,7 +56,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route. `scope` is checked before the body is read; `statuses` are those of its good answers.
+    """One route. `scope` is checked before the body is read, None lets everybody in; `statuses` are of good answers.
 
     What annotations cannot tell is told here: `content_type` of an answer that the handler writes itself, `conflicts`
     where the state of an object may forbid the request, and the `headers` that the handler reads, each explained.
@@ -57,18 +65,23 @@ class Route:
     method: str
     path: str
     handler: Handler
-    scope: Scope | None
+    scope: Scope | Entry | None
     statuses: tuple[int, ...] = (200,)
     content_type: str = JSON
     conflicts: bool = False
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether nobody is let in without a key."""
+        return self.scope not in {None, Entry.LOCAL_OR_ADMIN}
 
     def shape(self) -> Shape:
         """Read the handler's annotations."""
         hints = get_type_hints(self.handler, include_extras=True)
         returned = hints.pop("return")
         takes = {name: hints[name] for name in list(inspect.signature(self.handler).parameters)[1:]}
-        nothing = NoFilters if self.method == "GET" and self.scope is not None else None
+        nothing = NoFilters if self.method == "GET" and self.needs_key else None
         query, body = takes.pop("query", nothing), takes.pop("body", None)
         return Shape(takes, query, body, get_args(returned)[0] if get_origin(returned) is Answer else None)
 

@@ -1,4 +1,4 @@
-"""Every route of the API, with the scope that its key needs; None marks the routes that are open."""
+"""Every route of the API, with the scope that its key needs, or whom else it lets in; None marks what is open."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from ..domain.principals import Scope
 from . import (
     audit,
     connect,
+    context,
     events,
     health,
     hooks,
@@ -22,7 +23,7 @@ from . import (
     stream,
     usage,
 )
-from .route import Route
+from .route import Entry, Route
 
 ROUTES = (
     Route("GET", "/healthz", health.alive, None),
@@ -31,7 +32,7 @@ ROUTES = (
     Route("GET", "/api/health", health.health, None, (200, 503)),
     Route("GET", "/api/version", health.version, None),
     Route("GET", "/v1/info", health.info, None),
-    Route("GET", "/metrics", metrics.expose, None, content_type="text/plain"),
+    Route("GET", "/metrics", metrics.expose, Entry.LOCAL_OR_ADMIN, content_type="text/plain"),
     Route("GET", "/openapi.json", openapi.document, None),
     Route(
         "POST",
@@ -48,18 +49,19 @@ ROUTES = (
     Route("POST", "/v1/sessions/start", sessions.start, Scope.SESSIONS_WRITE, (200, 201)),
     Route("GET", "/v1/sessions/{id}", sessions.get, Scope.OBSERVATIONS_READ),
     Route("POST", "/v1/sessions/{id}/end", sessions.end, Scope.SESSIONS_WRITE),
+    Route("POST", "/v1/context", context.gather, Scope.OBSERVATIONS_READ),
     Route("GET", "/v1/context/recent", recall.recent_context, Scope.OBSERVATIONS_READ),
     Route("GET", "/v1/observations", observations.list_all, Scope.OBSERVATIONS_READ),
     Route("POST", "/v1/observations/batch", observations.named, Scope.OBSERVATIONS_READ),
     Route("POST", "/v1/observations", observations.create, Scope.OBSERVATIONS_WRITE, (201,)),
     Route("GET", "/v1/observations/{id}", observations.get, Scope.OBSERVATIONS_READ),
     Route("PATCH", "/v1/observations/{id}", observations.change, Scope.OBSERVATIONS_WRITE),
-    Route("DELETE", "/v1/observations/{id}", observations.delete, Scope.OBSERVATIONS_WRITE, (204,)),
+    Route("DELETE", "/v1/observations/{id}", observations.delete, Scope.OBSERVATIONS_WRITE),
     Route("GET", "/v1/memories", observations.list_all, Scope.OBSERVATIONS_READ),
     Route("POST", "/v1/memories", memories.create, Scope.OBSERVATIONS_WRITE, (201,)),
     Route("GET", "/v1/memories/{id}", memories.get, Scope.OBSERVATIONS_READ),
     Route("PATCH", "/v1/memories/{id}", memories.change, Scope.OBSERVATIONS_WRITE),
-    Route("DELETE", "/v1/memories/{id}", observations.delete, Scope.OBSERVATIONS_WRITE, (204,)),
+    Route("DELETE", "/v1/memories/{id}", observations.delete, Scope.OBSERVATIONS_WRITE),
     Route("GET", "/v1/timeline", recall.timeline, Scope.OBSERVATIONS_READ),
     Route("POST", "/v1/search", recall.search, Scope.OBSERVATIONS_READ),
     Route("GET", "/v1/jobs", jobs.list_all, Scope.JOBS_READ),
@@ -74,7 +76,7 @@ ROUTES = (
     Route("POST", "/v1/keys/{id}/rotate", keys.rotate, Scope.KEYS_WRITE, (201,), conflicts=True),
     Route("DELETE", "/v1/keys/{id}", keys.revoke, Scope.KEYS_WRITE),
     Route("GET", "/v1/audit", audit.list_all, Scope.ADMIN),
-    Route("GET", "/v1/connect", connect.connect, Scope.OBSERVATIONS_READ),
+    Route("GET", "/v1/connect", connect.connect, Entry.ANY_KEY),
     Route(
         "GET",
         "/v1/stream",

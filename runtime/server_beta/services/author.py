@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from ..domain.authored import Authored, changed, new_draft
 from ..domain.errors import NotFound
@@ -11,6 +12,7 @@ from ..domain.observations import Observation
 from ..domain.principals import Principal, Scope
 from ..storage import audit, observations
 from ..storage.database import Connection, Database
+from .aside import aside
 
 _MANUAL = "manual"
 
@@ -32,7 +34,7 @@ class Author:
         """Store an observation; raises NotFound when the project or the session in it is not the caller's."""
         principal.require(Scope.OBSERVATIONS_WRITE)
         principal.require_project(project_id)
-        draft = new_draft(said)
+        draft = await aside(partial(new_draft, said), said.metadata)
         async with self.database.transaction() as connection:
             observation = await observations.insert(connection, principal.team_id, project_id, session_id, draft)
             await observations.link(connection, observation, _MANUAL, observation.id, None)
@@ -49,7 +51,8 @@ class Author:
         principal.require(Scope.OBSERVATIONS_WRITE)
         async with self.database.transaction() as connection:
             held = await self._hold(connection, principal, observation_id)
-            observation = await observations.update(connection, held, changed(held.draft, said))
+            draft = await aside(partial(changed, held.draft, said), said.metadata)
+            observation = await observations.update(connection, held, draft)
             await observations.link(connection, observation, _MANUAL, observation.id, None)
             await _record(connection, principal, observation, "observation.updated", request_id)
         return observation
@@ -75,12 +78,10 @@ async def _record(
 ) -> None:
     await audit.record(
         connection,
-        principal.team_id,
+        principal,
         ProjectId(observation.project_id),
-        actor=principal.actor,
         action=action,
         resource_type="observation",
         resource_id=observation.id,
         request_id=request_id,
-        api_key_id=principal.key_id,
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import UUID
 
 from ..domain.api_keys import KeyStatus, hash_key, new_key, status_of
+from ..domain.audit import SystemActor
 from ..domain.ports import Clock
 from ..domain.principals import LOCAL_SCOPES, in_order
 from ..domain.records import ApiKey
@@ -71,9 +72,8 @@ async def _replace(connection: Connection, local: LocalKey, installation_id: UUI
 async def _record(connection: Connection, action: str, key_id: UUID) -> None:
     await audit.record(
         connection,
-        LOCAL_TEAM_ID,
+        SystemActor(LOCAL_TEAM_ID, None, _ACTOR),
         None,
-        actor=_ACTOR,
         action=action,
         resource_type="api_key",
         resource_id=key_id,

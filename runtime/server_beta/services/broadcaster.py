@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID
 
 import structlog
 
 from ..domain.changes import KEPT, ChangeKind, Position
 from ..domain.errors import NotFound, TooManyRequests, Unavailable
-from ..domain.ids import ApiKeyId, JobId, ProjectId
+from ..domain.ids import ApiKeyId, JobId, ProjectId, TeamId
 from ..domain.principals import Principal, Scope
 from ..storage import changes, keys, tenants
 from ..storage.database import Database
@@ -33,10 +34,15 @@ PRUNE_EVERY = timedelta(minutes=5)
 _HEARTBEAT = timedelta(seconds=15)
 _PATIENCE = timedelta(seconds=10)
 _MOST_OF_A_KEY = 16
+# A team has as many keys as it likes.
+_MOST_OF_A_TEAM = 64
 _MOST = 256
 _READING_AT_ONCE = 2
 _PRUNED_AT_ONCE = 10_000
 _RETRY_AFTER_SECONDS = 5
+
+
+HashableT = TypeVar("HashableT", bound=Hashable)
 
 
 class Broadcaster:
@@ -52,6 +58,7 @@ class Broadcaster:
         patience: timedelta = _PATIENCE,
         most: int = _MOST,
         most_of_a_key: int = _MOST_OF_A_KEY,
+        most_of_a_team: int = _MOST_OF_A_TEAM,
     ) -> None:
         self.heartbeat = heartbeat
         self.patience = patience
@@ -60,8 +67,10 @@ class Broadcaster:
         self._signals = signals
         self._most = most
         self._most_of_a_key = most_of_a_key
+        self._most_of_a_team = most_of_a_team
         self._subscriptions: set[Subscription] = set()
         self._of_keys: Counter[ApiKeyId | None] = Counter()
+        self._of_teams: Counter[TeamId] = Counter()
         self._turns = asyncio.Semaphore(_READING_AT_ONCE)
         self._is_closed = False
         listener.listen(CHANGES, self.heard, self.look_again)
@@ -69,7 +78,7 @@ class Broadcaster:
     @property
     def subscribers(self) -> int:
         """How many readers are connected."""
-        return sum(self._of_keys.values())
+        return self._of_teams.total()
 
     @property
     def is_listening(self) -> bool:
@@ -87,6 +96,7 @@ class Broadcaster:
         principal.require(Scope.OBSERVATIONS_READ)
         self._admit(principal)
         self._of_keys[principal.key_id] += 1
+        self._of_teams[principal.team_id] += 1
         try:
             subscription = await self._open(principal, project_id, position)
             self._subscriptions.add(subscription)
@@ -101,9 +111,8 @@ class Broadcaster:
             finally:
                 self._subscriptions.discard(subscription)
         finally:
-            self._of_keys[principal.key_id] -= 1
-            if not self._of_keys[principal.key_id]:
-                del self._of_keys[principal.key_id]
+            _leave(self._of_keys, principal.key_id)
+            _leave(self._of_teams, principal.team_id)
 
     def heard(self, payload: str) -> None:
         """Wake whom a change concerns: `<team> <project> <kind>`, and the job where it is one of a job."""
@@ -152,6 +161,10 @@ class Broadcaster:
             raise TooManyRequests(
                 f"This API key has {self._most_of_a_key} streams open already; close one.", _RETRY_AFTER_SECONDS
             )
+        if self._of_teams[principal.team_id] >= self._most_of_a_team:
+            raise TooManyRequests(
+                f"This team has {self._most_of_a_team} streams open already; close one.", _RETRY_AFTER_SECONDS
+            )
         if self.subscribers >= self._most:
             raise Unavailable("This server has as many streams open as it can serve; try again later.")
 
@@ -175,3 +188,9 @@ class Broadcaster:
             frozenset(kind for kind in ChangeKind if sees_jobs or not kind.is_of_job),
             begin,
         )
+
+
+def _leave(present: Counter[HashableT], who: HashableT) -> None:
+    present[who] -= 1
+    if not present[who]:
+        del present[who]

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 
+from ..domain.audit import SystemActor
 from ..domain.errors import Unavailable
 from ..domain.ids import digest
 from ..domain.jobs import Claim, JobStatus, Message, SourceType
@@ -170,14 +171,12 @@ class Generate:
         if kept:
             await audit.record(
                 connection,
-                claim.team_id,
+                SystemActor(claim.team_id, claim.api_key_id, ACTOR),
                 claim.project_id,
-                actor=ACTOR,
                 action="observation.generated",
                 resource_type="job",
                 resource_id=claim.job_id,
                 request_id=claim.request_id,
-                api_key_id=claim.api_key_id,
                 details={"observations": len(kept), "sourceType": claim.source_type.value, "attempt": claim.attempt},
             )
 

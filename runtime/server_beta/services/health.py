@@ -47,7 +47,7 @@ class Health:
         """Say what this server is made of and whether each part works."""
         schema_version, lanes = await asyncio.gather(self._schema_version(), self.transport.counts())
         return {
-            "name": "claude-mem-server-beta",
+            "name": "claude-mem-server",
             "version": self.version,
             "runtime": "server-beta",
             "authMode": self.settings.auth_mode,

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 
 from ..domain.errors import NotFound
 from ..domain.hook_events import CLAUDE_CODE, HookEvent, Ignored, parse_hook
@@ -14,9 +15,10 @@ from ..domain.principals import Principal, Scope
 from ..domain.projects import is_excluded, relative_to_root
 from ..domain.records import HookAnswer, Ingested, NewEvent, NewSession, Project, Session
 from ..settings import Settings
-from ..storage import events, jobs, sessions
+from ..storage import events, job_operations, jobs, sessions
 from ..storage.database import Database
 from ..storage.events import Call
+from .aside import aside
 from .context import Context
 from .ingest import Ingest
 from .projects import Projects
@@ -77,9 +79,8 @@ class Hooks:
     ) -> HookAnswer:
         """Store the event, once, and say what the hook prints; raises InvalidInput for what is no hook event."""
         principal.require(Scope.EVENTS_WRITE)
-        event = parse_hook(
-            event_name, body, headers, received_at=self._clock.now(), skip_tools=self._settings.skip_tools
-        )
+        parse = partial(parse_hook, received_at=self._clock.now(), skip_tools=self._settings.skip_tools)
+        event = await aside(partial(parse, event_name, body, headers), body)
         if isinstance(event, Ignored):
             return HookAnswer({}, created=False)
         return await self.take(principal, event, request_id)
@@ -131,7 +132,9 @@ class Hooks:
         (stored,) = await self._ingest.store(principal, [(new, call)], request_id=request_id)
         if event.is_private and turn_key is not None:
             # A prompt that was spooled comes after events that were stored before anybody knew.
-            async with self._database.connection() as connection:
+            async with self._database.transaction() as connection:
+                # Before the events: whoever purges the project takes it first, too.
+                await job_operations.hold_tenant(connection, project.team_id, project.id)
                 await events.blank_turn(connection, project.team_id, project.id, session.id, turn_key)
         if event.is_session_end:
             async with self._database.transaction() as connection:

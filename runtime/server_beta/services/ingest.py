@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from ..domain.errors import NotFound, Unavailable
 from ..domain.ids import EventId, JobId, SessionId, digest, new_id
@@ -18,6 +19,7 @@ from ..domain.records import Event, Ingested, Job, NewEvent, Transport
 from ..storage import events, jobs
 from ..storage.database import Database
 from ..storage.events import Call, Delivery, Write, Written
+from .aside import aside
 from .group_commit import GroupCommit
 from .metrics import Metrics
 from .ownership import Ownership
@@ -47,9 +49,9 @@ class Ingest:
         principal.require(Scope.EVENTS_WRITE)
         call: Call = "event" if generate else "none"
         sessions = await self.ownership.sessions_of(principal, new_events)
-        own = [(_own(new, session_id), call) for new, session_id in zip(new_events, sessions, strict=True)]
+        own = await aside(partial(_all_own, new_events, sessions), [(new.payload, new.metadata) for new in new_events])
         try:
-            return await self.store(principal, own, request_id=request_id)
+            return await self.store(principal, [(new, call) for new in own], request_id=request_id)
         except NotFound:
             # Something that was remembered as the caller's is gone: what is named next is looked up again.
             self.ownership.forget()
@@ -115,6 +117,10 @@ def idempotency_key(principal: Principal, new: NewEvent) -> str:
     # The sender's own name for the session first: which of our sessions that is may change until the event is retried.
     session = new.content_session_id or new.session_id or ""
     return digest("content", *common, session, new.event_type, new.occurred_at.timestamp(), content)
+
+
+def _all_own(new_events: Sequence[NewEvent], sessions: Sequence[SessionId | None]) -> list[NewEvent]:
+    return [_own(new, session_id) for new, session_id in zip(new_events, sessions, strict=True)]
 
 
 def _own(new: NewEvent, session_id: SessionId | None) -> NewEvent:

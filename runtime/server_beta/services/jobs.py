@@ -196,13 +196,11 @@ async def _note(
 ) -> None:
     await audit.record(
         connection,
-        job.team_id,
+        principal,
         job.project_id,
-        actor=principal.actor,
         action=action,
         resource_type="job",
         resource_id=job.id,
         request_id=request_id,
-        api_key_id=principal.key_id,
         details={"stood": stood.value},
     )

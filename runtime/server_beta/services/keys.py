@@ -180,10 +180,8 @@ async def _record(
 ) -> None:
     await audit.record(
         connection,
-        key.team_id,
+        principal,
         key.project_id,
-        actor=principal.actor,
-        api_key_id=principal.key_id,
         action=action,
         resource_type="api_key",
         resource_id=key.id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from ..domain.errors import NotFound
 from ..domain.hook_events import HookEvent, Ignored, parse_hook
@@ -16,6 +17,7 @@ from ..domain.records import Project
 from ..settings import Settings
 from ..storage import events, sessions, tenants
 from ..storage.database import Connection, Database
+from .aside import aside
 from .hooks import Hooks
 
 # These clients send a prompt again when nobody answers, without a word that it is the same one.
@@ -35,7 +37,7 @@ class Legacy:
         """Begin a session, or the next turn of one, with a prompt."""
         project, last = await self._whereabouts(principal, request)
         number = last.number + 1
-        event = self._event("UserPromptSubmit", request, project, number)
+        event = await self._event("UserPromptSubmit", request, project, number)
         if event is not None and self._is_repeated(event, last):
             return LegacyAnswer(last.number, skipped=Skipped.DUPLICATE, session_id=last.session_id)
         return await self._take(principal, event, number, request_id)
@@ -45,7 +47,7 @@ class Legacy:
     ) -> LegacyAnswer:
         """Record what happened in the turn that was begun last."""
         project, last = await self._whereabouts(principal, request)
-        event = self._event(event_name, request, project, last.number)
+        event = await self._event(event_name, request, project, last.number)
         return await self._take(principal, event, last.number, request_id)
 
     async def _take(
@@ -57,16 +59,14 @@ class Legacy:
         is_private = bool(ingested.event.metadata.get("private"))
         return LegacyAnswer(number, ingested, Skipped.PRIVATE if is_private else None, ingested.event.server_session_id)
 
-    def _event(self, event_name: str, request: LegacyRequest, project: ProjectRef, number: int) -> HookEvent | None:
+    async def _event(
+        self, event_name: str, request: LegacyRequest, project: ProjectRef, number: int
+    ) -> HookEvent | None:
         """Make the hook event that this would have been; None for what is deliberately not captured."""
         turn = {"prompt_id": f"prompt-{number}"} if number else {}
-        event = parse_hook(
-            event_name,
-            {"session_id": request.session, "cwd": request.folder or "", **turn, **request.said},
-            {},
-            received_at=self.clock.now(),
-            skip_tools=self.settings.skip_tools,
-        )
+        body = {"session_id": request.session, "cwd": request.folder or "", **turn, **request.said}
+        parse = partial(parse_hook, received_at=self.clock.now(), skip_tools=self.settings.skip_tools)
+        event = await aside(partial(parse, event_name, body, {}), body)
         if isinstance(event, Ignored):
             return None
         if request.event_key is not None:

@@ -36,9 +36,8 @@ class Operator:
             await tenants.ensure_team(connection, team_id, protect_text(name))
             await audit.record(
                 connection,
-                team_id,
+                _principal(team_id),
                 None,
-                actor=_ACTOR,
                 action="team.created",
                 resource_type="team",
                 resource_id=team_id,

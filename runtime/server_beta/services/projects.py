@@ -66,13 +66,11 @@ class Projects:
                 return project, False
             await audit.record(
                 connection,
-                principal.team_id,
+                principal,
                 project.id,
-                actor=principal.actor,
                 action="project.created",
                 resource_type="project",
                 resource_id=project.id,
                 request_id=request_id,
-                api_key_id=principal.key_id,
             )
         return project, True

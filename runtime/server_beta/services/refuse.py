@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from ..domain.audit import SystemActor
 from ..domain.jobs import Claim, Message
 from ..storage import audit, job_operations, jobs
 from ..storage.database import Database
@@ -25,9 +26,8 @@ async def refuse_foreign(database: Database, message: Message) -> bool:
         if await job_operations.hold_tenant(connection, team_id, project_id):
             await audit.record(
                 connection,
-                team_id,
+                SystemActor(team_id, None, ACTOR),
                 project_id,
-                actor=ACTOR,
                 action="job.refused",
                 resource_type="job",
                 resource_id=message.job_id,
@@ -57,14 +57,12 @@ async def refuse_revoked(database: Database, claim: Claim) -> bool:
             return False
         await audit.record(
             connection,
-            claim.team_id,
+            SystemActor(claim.team_id, claim.api_key_id, ACTOR),
             claim.project_id,
-            actor=ACTOR,
             action="job.refused",
             resource_type="job",
             resource_id=claim.job_id,
             request_id=claim.request_id,
-            api_key_id=claim.api_key_id,
             details={"reason": "the API key has been revoked"},
         )
     log.warning(

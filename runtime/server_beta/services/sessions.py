@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ..domain.errors import NotFound
 from ..domain.ids import ProjectId, SessionId
@@ -12,6 +13,7 @@ from ..domain.privacy import protect
 from ..domain.records import Job, NewSession, Session
 from ..storage import audit, jobs, sessions
 from ..storage.database import Connection, Database
+from .aside import aside
 from .relay import Relay
 
 
@@ -26,7 +28,7 @@ class Sessions:
         """Find or create a session; of clients that race, all get the same one. Returns whether it is new."""
         principal.require(Scope.SESSIONS_WRITE)
         principal.require_project(new.project_id)
-        metadata = protect(new.metadata or {})
+        metadata = await aside(partial(protect, new.metadata or {}), new.metadata)
         assert isinstance(metadata, dict)
         async with self.database.transaction() as connection:
             return await open_session(connection, principal, replace(new, metadata=metadata), request_id)
@@ -98,12 +100,10 @@ async def _record(
 ) -> None:
     await audit.record(
         connection,
-        principal.team_id,
+        principal,
         session.project_id,
-        actor=principal.actor,
         action=action,
         resource_type="session",
         resource_id=session.id,
         request_id=request_id,
-        api_key_id=principal.key_id,
     )

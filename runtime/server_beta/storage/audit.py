@@ -4,37 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..domain.audit import AuditEntry, AuditFilter
-from ..domain.ids import ApiKeyId, ProjectId, TeamId, new_id
+from ..domain.audit import Actor, AuditEntry, AuditFilter
+from ..domain.ids import ProjectId, TeamId, new_id
 from . import records
 from .database import Connection
 
 
 async def record(
     connection: Connection,
-    team_id: TeamId,
+    actor: Actor,
     project_id: ProjectId | None,
     *,
-    actor: str,
     action: str,
     resource_type: str,
     resource_id: object,
     request_id: str | None,
-    api_key_id: ApiKeyId | None = None,
     details: Mapping[str, object] | None = None,
 ) -> None:
     """Add one row to the audit log; `details` hold no secret and no private text."""
     await connection.run(
         "audit/insert",
         new_id(),
-        team_id,
+        actor.team_id,
         project_id,
-        actor,
+        actor.actor,
         action,
         resource_type,
         str(resource_id),
         request_id,
-        api_key_id,
+        actor.key_id,
         details or {},
     )
 

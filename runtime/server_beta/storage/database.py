@@ -26,7 +26,7 @@ UNREACHABLE = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
-    # A standby that has not taken over yet.
+    # A standby that has not taken over yet, or a provider's way to say that the disk is full.
     asyncpg.ReadOnlySQLTransactionError,
 )
 # The server gave up a transaction of ours so that another one could go on; done again, it goes through.
@@ -143,6 +143,9 @@ class Database:
             if isinstance(error, asyncpg.InterfaceError) and not _is_closed(connection):
                 # An argument that does not fit is a fault of ours, and trying again does not help.
                 raise
+            if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+                # This session may take no writes for ever; a new one does as soon as its server does.
+                connection.terminate()
             raise Unavailable from error
         finally:
             # What has been answered stays answered when the connection turns out to be broken only now.

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import asyncpg
+
 from ..domain.ids import first_id_at
 from .database import Connection
 
 
 async def schema_version(connection: Connection) -> int:
-    """Return the version of the newest migration that was applied; asking is the probe."""
+    """Return the version of the newest migration that was applied; asking is the probe.
+
+    Raises what a write would, where the database takes none.
+    """
     row = await connection.row("health/probe")
-    return int(row["schema_version"] or 0) if row else 0
+    if row is None:
+        return 0
+    if row["is_read_only"]:
+        raise asyncpg.ReadOnlySQLTransactionError
+    return int(row["schema_version"] or 0)
 
 
 async def since(connection: Connection, instant: datetime) -> tuple[int, int]:

@@ -65,6 +65,7 @@ async def retry(
     actor: str,
 ) -> Retried | None:
     """Queue a failed or cancelled job again, or bring a queued one forward; None when it is not there."""
+    await connection.row("jobs/hold", team_id, project_id, job_id)
     row = await connection.row("jobs/retry", team_id, project_id, job_id, key_id, request_id, actor)
     return Retried(JobStatus(row["stood"]), records.message(row)) if row else None
 
@@ -80,6 +81,7 @@ async def cancel(
     connection: Connection, team_id: TeamId, project_id: ProjectId, job_id: JobId, actor: str
 ) -> JobStatus | None:
     """Cancel a job that is queued or being worked on; returns how it stood, None when it is not there."""
+    await connection.row("jobs/hold", team_id, project_id, job_id)
     row = await connection.row("jobs/cancel", team_id, project_id, job_id, actor)
     return JobStatus(row["stood"]) if row else None
 

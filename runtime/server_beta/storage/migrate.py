@@ -49,11 +49,12 @@ def migrations() -> tuple[Migration, ...]:
     return tuple(Migration(int(name[:4]), name, folder.joinpath(name).read_text("utf-8")) for name in names)
 
 
-async def migrate(dsn: str, wanted: tuple[Migration, ...] | None = None) -> int:
+async def migrate(dsn: str, wanted: tuple[Migration, ...] | None = None, *, may_upgrade: bool = True) -> int:
     """Bring the database up to this version's schema and return its version.
 
-    Any number of processes may call this at once. Raises SchemaRefused when the database is newer than this
-    program or an applied migration is not the one that this program ships.
+    Any number of processes may call this at once. Unless it `may_upgrade`, only an empty database is prepared. Raises
+    SchemaRefused when the database is newer than this program, older than it may be, or an applied migration is not
+    the one that this program ships.
     """
     wanted = migrations() if wanted is None else wanted
     try:
@@ -66,7 +67,13 @@ async def migrate(dsn: str, wanted: tuple[Migration, ...] | None = None) -> int:
         await connection.execute("SELECT pg_advisory_lock($1)", _ADVISORY_LOCK)
         await connection.execute("SET client_min_messages = warning")
         await connection.execute(_LEDGER)
-        for migration in await _missing(connection, wanted):
+        missing = await _missing(connection, wanted)
+        if len(missing) < len(wanted) and missing and not may_upgrade:
+            raise SchemaRefused(
+                f"The database has schema version {missing[0].version - 1}, and a server of that version may be using "
+                "it; start or restart the server with this program first."
+            )
+        for migration in missing:
             await _apply(connection, migration)
     except UNREACHABLE as error:
         raise DatabaseUnreachable("The database stopped answering during a migration; start again.") from error

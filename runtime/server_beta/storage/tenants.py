@@ -61,17 +61,17 @@ async def projects(
 async def delete_project(connection: Connection, team_id: TeamId, project_id: ProjectId) -> bool:
     """Delete a project and all that is in it; false when the team has none of that id.
 
-    The team's audit log keeps what was done to the project. Call it in a transaction.
+    The team's audit log keeps what was done to the project. Of a project that remembers much, purge it first.
     """
-    # A consumer holds its job before its project: whoever takes them the other way round may meet it halfway.
-    await connection.run("tenants/delete_jobs", team_id, project_id)
     return await connection.row("tenants/delete_project", team_id, project_id) is not None
 
 
 async def delete_team(connection: Connection, team_id: TeamId) -> bool:
     """Delete a team and all that it owns, its audit log included; false when there is none of that id.
 
-    Call it in a transaction.
+    Its projects have to be deleted before, else it is false as well: whoever writes into a project may hold that
+    before its team, and would meet a delete of both halfway. Call it in a transaction.
     """
-    await connection.run("tenants/delete_jobs", team_id, None)
+    # In a statement of its own, because the next one sees the project that was being made meanwhile.
+    await connection.row("tenants/hold_team", team_id)
     return await connection.row("tenants/delete_team", team_id) is not None

@@ -76,6 +76,11 @@ class Link:
             [{"name": lane.value, "data": payload.dump(message), "opts": _options(message)} for message in messages]
         )
 
+    async def remove(self, lane: Lane, messages: Sequence[Message]) -> None:
+        """Remove the lane's messages; one whose lock is held, or that BullMQ does not know, stays as it is."""
+        for message in messages:
+            await self._queues[lane].remove(message.transport_id, {"removeChildren": False})
+
     async def count(self, lane: Lane) -> LaneCounts:
         """Count the lane's messages by state."""
         states = ("waiting", "paused", "prioritized", "active", "completed", "failed", "delayed")

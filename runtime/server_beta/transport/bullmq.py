@@ -24,6 +24,8 @@ _PROBE_SECONDS = 0.9
 
 # Messages in one round trip: below 100 ms of a Redis that serves nobody else meanwhile.
 _BULK = 1000
+# Removing takes a round trip for each message, and Redis looks through the whole lane for it.
+_REMOVE_BULK = 100
 
 
 class Backend(Protocol):
@@ -92,9 +94,18 @@ class BullmqTransport:
 
         An id that is still waiting or being handled is dropped silently. What was published before a failure stays so.
         """
-        for lane, bulk in _bulks(messages):
+        for lane, bulk in _bulks(messages, _BULK):
             link = self._backend.publishing
             await self._answer(_PUBLISH_SECONDS, link, link.add(lane, bulk))
+
+    async def remove(self, messages: Sequence[Message]) -> None:
+        """Take back those that nobody is handling; raises Unavailable when the backend leaves a bulk undone for 2 s.
+
+        What is being handled stays until its handler ends; what was removed before a failure stays removed.
+        """
+        for lane, bulk in _bulks(messages, _REMOVE_BULK):
+            link = self._backend.publishing
+            await self._answer(_PUBLISH_SECONDS, link, link.remove(lane, bulk))
 
     def consume(self, lane: Lane, handler: Handler, concurrency: int) -> None:
         """Begin to hand the lane's messages to the handler, at most `concurrency` at once."""
@@ -145,8 +156,8 @@ class BullmqTransport:
             ) from error
 
 
-def _bulks(messages: Sequence[Message]) -> Iterator[tuple[Lane, list[Message]]]:
+def _bulks(messages: Sequence[Message], most: int) -> Iterator[tuple[Lane, list[Message]]]:
     for lane in Lane:
         of_lane = [message for message in messages if message.lane is lane]
-        for start in range(0, len(of_lane), _BULK):
-            yield lane, of_lane[start : start + _BULK]
+        for start in range(0, len(of_lane), most):
+            yield lane, of_lane[start : start + most]

@@ -53,6 +53,9 @@ def cut_assignments(line: str) -> str:
 
 def is_secret_member(name: str, value: object) -> bool:
     """Whether a member of a JSON object is a secret by its name: a password of any form, a token that looks random."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        # A password of digits alone.
+        value = str(value)
     if not isinstance(value, str) or len(value) < 4 or not _names_secret(name[:_LONGEST_NAME]):
         return False
     if _is_reference(value) or value.lower() in _NO_SECRETS or any(character.isspace() for character in value):
@@ -162,7 +165,10 @@ _KEY_BLOCK = re.compile(
     r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----|\Z)",
     re.DOTALL,
 )
-_CURL = re.compile(r"(\bcurl\b[^\n|;]{0,200}?\s(?:-u|--user)[ =]?[\"']?[^\s:\"']{1,100}:)([^\s\"']{1,256})")
+_CURL = re.compile(
+    # Up to the next command of its name: each of many would search the same text again.
+    r"(\bcurl\b(?:(?!\bcurl\b)[^\n|;]){0,200}?\s(?:-u|--user)[ =]?[\"']?[^\s:\"']{1,100}:)([^\s\"']{1,256})"
+)
 
 TOKENS = (
     _token("sk-ant-", form=r"sk-ant-[A-Za-z0-9_-]{20,}"),

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..domain.errors import InvalidInput, Issue, NotFound
-from ..domain.ids import ObservationId
+from ..domain.ids import ObservationId, ProjectId
 from ..domain.observation_ids import is_observation_id, observation_ids
 from ..domain.observations import Observation
 from ..domain.records import Hit, ObservationFilter, SearchRequest, Stored, TimelineRequest
 from ..domain.text import scrub
-from ..storage import observations
+from ..storage import observations, projects
 from ..storage.connection import Connection
 from ..storage.database import Database
 
@@ -34,9 +34,14 @@ class Observations:
         return found.observation
 
     async def list(self, wanted: ObservationFilter) -> tuple[Sequence[Stored], bool]:
-        """Return a page, newest first, and whether there is more after it."""
+        """Return a page, newest first, and whether there is more after it; raises NotFound for an unknown project."""
         one_more = replace(wanted, limit=wanted.limit + 1)
-        found = await self.database.read(lambda connection: observations.listed(connection, one_more))
+
+        def find(connection: Connection) -> Sequence[Stored]:
+            _check_project(connection, wanted.project_id)
+            return observations.listed(connection, one_more)
+
+        found = await self.database.read(find)
         return found[: wanted.limit], len(found) > wanted.limit
 
     async def named(self, ids: Sequence[str]) -> Sequence[Observation]:
@@ -63,10 +68,14 @@ class Observations:
         return anchor.observation, [one.observation for one in around]
 
     async def search(self, request: SearchRequest) -> Sequence[Hit]:
-        """Return what matches any word of the question, the best first; before that, what an id in its place names."""
+        """Return what matches any word of the question, the best first; before that, what an id in its place names.
+
+        Raises NotFound for an unknown project.
+        """
         asked = replace(request, query=scrub(request.query).strip())
 
         def find(connection: Connection) -> Sequence[Hit]:
+            _check_project(connection, asked.project_id)
             hits = observations.search(connection, asked)
             if asked.offset or not is_observation_id(asked.query):
                 return hits
@@ -80,6 +89,11 @@ class Observations:
             return [*first, *(hit for hit in hits if hit.observation.id not in seen)][: asked.limit]
 
         return await self.database.read(find)
+
+
+def _check_project(connection: Connection, project_id: ProjectId | None) -> None:
+    if project_id is not None and projects.get(connection, project_id) is None:
+        raise NotFound
 
 
 def _ambiguous(anchor: str, found: Sequence[Stored]) -> InvalidInput:

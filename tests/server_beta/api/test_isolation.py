@@ -10,14 +10,14 @@ from uuid import UUID
 import pytest
 
 from server_beta.domain.principals import Scope
-from server_beta.http.route import Route
+from server_beta.http.route import Entry, Route
 from server_beta.http.routes import ROUTES
 from tests.server_beta.api.client import Answer, Client
 from tests.server_beta.api.conftest import Api
 from tests.server_beta.api.samples import Request, id_kind, members, name_of, noun_before, places, replaced, request
 from tests.server_beta.api.world import Home, Key
 
-KEYED = [route for route in ROUTES if route.scope is not None]
+KEYED = [route for route in ROUTES if route.needs_key]
 # Ids in a list choose among what the caller sees; those that choose nothing are absent from the answer.
 _CHOOSING = {"ids"}
 
@@ -82,10 +82,12 @@ def keys_against(homes: Homes) -> Iterator[tuple[Key, Home]]:
     yield homes.own.keys["project"], homes.sibling
 
 
+def may(key: Key, route: Route) -> bool:
+    return route.scope is Entry.ANY_KEY or (isinstance(route.scope, Scope) and key.holds(route.scope))
+
+
 def assert_refused(answer: Answer, attempt: Attempt, key: Key) -> None:
-    scope = attempt.request.route.scope
-    assert scope is not None
-    if not key.holds(scope):
+    if not may(key, attempt.request.route):
         answer.assert_problem(403)
     elif attempt.chooses:
         assert answer.status == 200, (attempt.place, answer)
@@ -115,20 +117,29 @@ def test_nothing_of_another_tenant_is_in_an_answer(api: Api, homes: Homes, route
                 assert other.canary.encode() not in answer.body, (key.name, answer)
 
 
+def done_by_keys(api: Api, home: Home) -> list[tuple[str, str | None]]:
+    """Return by which keys the audit log says that things were done: as the actor's name, and as the key's id."""
+    sql = "SELECT substr(actor, 9), api_key_id::text FROM audit_log WHERE team_id = $1 AND actor LIKE 'api_key:%'"
+    return [tuple(row) for row in api.run(lambda connection: connection.fetch(sql, home.ids["team"]))]
+
+
 @pytest.mark.parametrize("route", KEYED, ids=name_of)
 def test_the_right_key_gets_its_own(api: Api, route: Route) -> None:
     (home,) = api.team("fresh")
     with api.client(home.keys["admin" if route.scope is Scope.ADMIN else "team"]) as client:
         answer = ask(client, request(route, home.ids))
     assert answer.status in route.statuses, answer
+    noted = done_by_keys(api, home)
+    assert all(name == key_id for name, key_id in noted), noted
+    if route.method != "GET" and route.scope is not Scope.OBSERVATIONS_READ:
+        assert noted, "a change that nobody is told to have made"
 
 
 @pytest.mark.parametrize("route", KEYED, ids=name_of)
 def test_a_key_without_the_scope_is_forbidden_its_own(api: Api, homes: Homes, route: Route) -> None:
-    assert route.scope is not None
-    lacking = [key for key in homes.own.keys.values() if not key.holds(route.scope)]
+    lacking = [key for key in homes.own.keys.values() if not may(key, route)]
     # The admin key holds every scope, so only reading is open to all four.
-    assert bool(lacking) == (route.scope not in {Scope.OBSERVATIONS_READ, Scope.JOBS_READ})
+    assert bool(lacking) == (route.scope not in {Scope.OBSERVATIONS_READ, Scope.JOBS_READ, Entry.ANY_KEY})
     before = api.rows()
     for key in lacking:
         with api.client(key) as client:
@@ -160,10 +171,12 @@ def test_without_a_key_nothing_is_told(
 
 # The table of the API's design, written down once more: the one under test must not be its own witness.
 OPEN = """
-GET /healthz · GET /readyz · GET /api/readiness · GET /api/health · GET /api/version · GET /v1/info · GET /metrics ·
+GET /healthz · GET /readyz · GET /api/readiness · GET /api/health · GET /api/version · GET /v1/info ·
 GET /openapi.json
 """
-SCOPES = {
+SCOPES: dict[Scope | Entry, str] = {
+    Entry.ANY_KEY: "GET /v1/connect",
+    Entry.LOCAL_OR_ADMIN: "GET /metrics",
     Scope.EVENTS_WRITE: """
         POST /v1/hooks/{adapter}/{event} · POST /v1/events · POST /v1/events/batch · POST /api/sessions/init ·
         POST /api/sessions/observations · POST /api/sessions/summarize
@@ -171,8 +184,9 @@ SCOPES = {
     Scope.SESSIONS_WRITE: "POST /v1/sessions/start · POST /v1/sessions/{id}/end",
     Scope.OBSERVATIONS_READ: """
         GET /v1/events/{id} · GET /v1/events/{id}/observations · GET /v1/sessions/{id} · GET /v1/context/recent ·
-        GET /v1/observations · POST /v1/observations/batch · GET /v1/observations/{id} · GET /v1/memories ·
-        GET /v1/memories/{id} · GET /v1/timeline · POST /v1/search · GET /v1/connect · GET /v1/stream ·
+        POST /v1/context · GET /v1/observations ·
+        POST /v1/observations/batch · GET /v1/observations/{id} · GET /v1/memories ·
+        GET /v1/memories/{id} · GET /v1/timeline · POST /v1/search · GET /v1/stream ·
         GET /v1/projects · GET /v1/projects/{id}
     """,
     Scope.OBSERVATIONS_WRITE: """
@@ -190,7 +204,7 @@ SCOPES = {
 
 
 def test_each_route_needs_the_scope_that_it_should() -> None:
-    promised: dict[str, Scope | None] = {
+    promised: dict[str, Scope | Entry | None] = {
         name.strip(): scope for scope, names in SCOPES.items() for name in names.split("·")
     }
     promised |= {name.strip(): None for name in OPEN.split("·")}

@@ -80,6 +80,33 @@ async def test_a_slow_answer_of_the_database_does_not_lengthen_the_memory(
     assert not await _is_let_in(access, key)
 
 
+async def test_those_who_ask_at_once_share_a_question_as_long_as_it_is_young(
+    access: Access, store: Database, tenant: Tenant, clock: FrozenClock
+) -> None:
+    key = await _key(store, tenant, clock, "observations:read")
+
+    async def questions() -> int:
+        return await count(store, "pg_locks", "NOT granted AND relation = 'api_keys'::regclass")
+
+    async with store.transaction() as connection:
+        # Who asks now is answered only when this ends.
+        await connection._connection.execute("LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE")
+        asking = [asyncio.create_task(_is_let_in(access, key)) for _ in range(10)]
+        await eventually(questions)
+        await connection._connection.execute("SELECT pg_sleep(0.6)")
+        assert await questions() == 1
+
+        async def are_two() -> bool:
+            return await questions() == 2
+
+        # An answer to the first question may tell how it was before this one asks.
+        asking += [asyncio.create_task(_is_let_in(access, key)) for _ in range(2)]
+        await eventually(are_two)
+        # One who goes away does not take the answer away from the others.
+        asking.pop(0).cancel()
+    assert await asyncio.gather(*asking) == [True] * 11
+
+
 async def test_a_remembered_key_expires_to_the_instant(
     access: Access, store: Database, tenant: Tenant, clock: FrozenClock
 ) -> None:

@@ -26,13 +26,11 @@ def admin(tenant: Tenant) -> Principal:
 async def _write(store: Database, principal: Principal, project_id: ProjectId | None, action: str) -> None:
     async with store.transaction() as connection:
         await audit.record(
-            *(connection, principal.team_id, project_id),
-            actor=principal.actor,
+            *(connection, principal, project_id),
             action=action,
             resource_type=action.partition(".")[0],
             resource_id=f"{action}-id",
             request_id="request-1",
-            api_key_id=principal.key_id,
             details={"why": action},
         )
 
@@ -122,8 +120,7 @@ async def test_pages_show_every_row_once_even_those_of_one_transaction(store: Da
     async with store.transaction() as connection:
         for number in range(7):
             await audit.record(
-                *(connection, admin.team_id, None),
-                actor="local",
+                *(connection, admin, None),
                 action="thing.done",
                 resource_type="thing",
                 resource_id=number,

@@ -10,10 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from server_beta.domain.principals import CLIENT_SCOPES, Scope
+from server_beta.engines.running import running_dsn
 from server_beta.storage.database import Database
+from server_beta.storage.migrate import migrate, migrations
 from tests.support.counting import count, run_sql
 from tests.support.embedded_postgres import postmaster_pid
 from tests.support.processes import clean_environment, processes_of, watched_data_dir
@@ -84,12 +87,41 @@ def test_rotating_the_local_key_keeps_hooks_and_commands_working(server: Server)
     assert command(server.data_dir, "search", "--project", "*", "anything").returncode == 0
 
 
+def test_doctor_says_that_the_key_of_hooks_and_commands_is_refused(data_dir: Path) -> None:
+    def finding(**settings: str) -> tuple[int, list[str]]:
+        done = command(data_dir, "doctor", **settings)
+        return done.returncode, [line for line in done.stdout.splitlines() if " key: " in line]
+
+    assert finding() == (0, [])
+    with running_server(data_dir):
+        key_file = data_dir / ".server-beta.key"
+        assert finding() == (0, [f"ok    key: server-beta accepts the one in {key_file}"])
+        (local,) = _json(data_dir, "list")["keys"]
+        _json(data_dir, "revoke", local["id"])
+        refused = f"fail  key: server-beta does not accept the key in {key_file}, or not for reading. Run: restart"
+        eventually_sync(lambda: finding() == (1, [refused]))
+        code, (line,) = finding(CLAUDE_MEM_SERVER_API_KEY="not-one")
+        assert (code, line.endswith("in CLAUDE_MEM_SERVER_API_KEY, or not for reading.")) == (1, True)
+        command(data_dir, "restart")
+        assert finding()[0] == 0
+
+
 def test_people_see_the_key_on_standard_output_alone(server: Server) -> None:
     done = command(server.data_dir, "api-key", "create", "--name", "for people")
     key = done.stdout.splitlines()[-1]
     assert _ask(server, key).status == 200
     assert done.stderr == ""
     assert all(key.encode() not in path.read_bytes() for path in server.data_dir.glob("logs/*"))
+
+
+def test_a_key_s_name_does_nothing_to_the_terminal(server: Server) -> None:
+    name = "\x1b[2Jghost\r\nsecond line"
+    made = server.ask("POST", "/v1/keys", {"name": name, "scopes": ["jobs:read"]}).body
+    listed = command(server.data_dir, "api-key", "list").stdout
+    revoked = command(server.data_dir, "api-key", "revoke", made["id"]).stdout
+    assert "ghost second line: jobs:read" in listed
+    assert revoked == f"The key ghost second line ({made['id']}) is revoked.\n"
+    assert "\x1b" not in listed
 
 
 def test_a_team_of_its_own_is_apart(server: Server) -> None:
@@ -174,6 +206,34 @@ async def test_on_an_external_database_no_server_is_needed(data_dir: Path, empty
     finally:
         await store.close(5)
     assert not (data_dir / "postgres").exists()
+
+
+async def test_a_database_that_an_older_server_may_be_using_is_not_upgraded(
+    data_dir: Path, empty_database: str
+) -> None:
+    older = migrations()[:-1]
+    await migrate(empty_database, older)
+    done = command(data_dir, "api-key", "list", **{_URL: empty_database})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"The database has schema version {older[-1].version}, ")
+    assert "start or restart the server with this program first" in done.stderr
+    assert await migrate(empty_database, older) == older[-1].version
+
+
+async def test_the_store_of_a_running_older_server_is_not_upgraded(data_dir: Path) -> None:
+    older, dsn = migrations()[:-1], ""
+    with running_server(data_dir):
+        dsn = running_dsn(data_dir) or ""
+        # To the command, a server that has not applied the newest migration is one of the version before it.
+        connection = await asyncpg.connect(dsn)
+        try:
+            await connection.execute("DELETE FROM schema_migrations WHERE version = $1", migrations()[-1].version)
+            done = command(data_dir, "api-key", "list")
+            applied = await connection.fetchval("SELECT max(version) FROM schema_migrations")
+        finally:
+            await connection.close()
+    assert (done.returncode, applied) == (1, older[-1].version)
+    assert "start or restart the server" in done.stderr
 
 
 async def test_another_team_s_project_is_not_there(data_dir: Path, database: str, store: Database) -> None:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,12 +18,13 @@ import asyncpg
 import pytest
 
 from server_beta.domain.errors import EngineFailed
-from server_beta.engines import launch
+from server_beta.engines import launch, postgres
 from server_beta.engines.accounts import Account
 from server_beta.engines.postgres import EmbeddedPostgres
-from server_beta.engines.processes import Identity, spawn, start_token
+from server_beta.engines.processes import Identity, children_of, spawn, start_token
 from tests.support.embedded_postgres import fetch, postmaster_pid, running_server
 from tests.support.processes import assert_no_process, processes_of, running_python
+from tests.support.server import command
 from tests.support.waiting import eventually, eventually_sync
 
 
@@ -237,6 +239,79 @@ async def test_a_postgres_that_ends_by_itself_is_started_again_under_the_same_ds
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
         await engine.stop()
+
+
+def halt(data_dir: Path) -> list[int]:
+    """Stop Postgres and all its children, as a debugger would; returns them."""
+    server = postmaster_pid(data_dir)
+    # The server first: it would wake its children.
+    pids = [server, *(child.pid for child in children_of(server))]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    return pids
+
+
+async def test_a_postgres_that_hangs_is_started_again_under_the_same_dsn(
+    used_data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "_ASK_SECONDS", 0.2)
+    monkeypatch.setattr(postgres, "_SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr(postgres, "_LAST_SILENCE_SECONDS", 0.5)
+    engine = EmbeddedPostgres(used_data_dir)
+    dsn = await engine.start()
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("CREATE TABLE kept AS SELECT 'still here' AS it")
+    keeping = asyncio.create_task(engine.keep_alive())
+    try:
+        hung = halt(used_data_dir)
+        assert len(hung) > 3
+
+        async def is_back() -> bool:
+            try:
+                async with asyncio.timeout(1):
+                    return await fetch(dsn, "SELECT it FROM kept") == "still here"
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                return False
+
+        await eventually(is_back, within=20)
+        assert not {one.pid for one in processes_of(used_data_dir)} & set(hung)
+        restarted = postmaster_pid(used_data_dir)
+        # One that answers is left alone, however long it has been running.
+        seen_at = asyncio.get_running_loop().time()
+        await eventually(lambda: asyncio.get_running_loop().time() > seen_at + 3)
+        assert postmaster_pid(used_data_dir) == restarted
+    finally:
+        connection.terminate()
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await engine.stop()
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["all of it", "one child"])
+async def test_a_postgres_that_hangs_is_stopped_in_time(used_data_dir: Path, whole: bool) -> None:
+    engine = EmbeddedPostgres(used_data_dir)
+    connection = await asyncpg.connect(await engine.start())
+    if whole:
+        halt(used_data_dir)
+    else:
+        os.kill(await connection.fetchval("SELECT pg_backend_pid()"), signal.SIGSTOP)
+    began = asyncio.get_running_loop().time()
+    await engine.stop()
+    assert asyncio.get_running_loop().time() < began + (4 if whole else 9)
+    assert not processes_of(used_data_dir)
+    connection.terminate()
+    await assert_starts(used_data_dir)
+
+
+def test_a_server_whose_postgres_hangs_stops_in_time(used_data_dir: Path) -> None:
+    settings = {"CLAUDE_MEM_SERVER_PORT": "0"}
+    assert command(used_data_dir, "start", **settings).returncode == 0
+    halt(used_data_dir)
+    began = time.monotonic()
+    stopped = command(used_data_dir, "stop", "--json", **settings)
+    assert time.monotonic() < began + 10
+    assert json.loads(stopped.stdout)["killed"] is False
+    assert not processes_of(used_data_dir)
 
 
 async def test_a_postgres_that_does_not_start_again_ends_the_keeping(used_data_dir: Path) -> None:

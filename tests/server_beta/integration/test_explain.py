@@ -29,7 +29,6 @@ _NAMES = sorted(str(path.relative_to(_FOLDER).with_suffix("")) for path in _FOLD
 
 # What may read all of a table or index, and why.
 _READS_ALL = {
-    "events/ingest": "of the jobs, those that wait, when they are few",
     "purge/events": "one index of batches, instead of searching it for each of many events",
 }
 # Which index a statement is there for.

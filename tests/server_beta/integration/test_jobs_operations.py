@@ -246,6 +246,40 @@ async def test_twenty_retries_at_once_are_one_transition(api: Api) -> None:
     assert stood == {"{'stood': 'failed'}": 1, "{'stood': 'queued'}": 19}
 
 
+async def _waits_for_a_row(api: Api) -> bool:
+    return (
+        await count(api.chain.store, "pg_stat_activity", "datname = current_database() AND wait_event_type = 'Lock'")
+        == 1
+    )
+
+
+async def test_a_cancel_that_waits_for_a_claim_cancels_what_was_claimed(api: Api) -> None:
+    job = await api.job()
+    async with api.chain.store.transaction() as connection:
+        assert await jobs.claim(connection, job, "consumer", _LEASE) is not None
+        cancelling = asyncio.create_task(_cancel(api, job))
+        await eventually(lambda: _waits_for_a_row(api))
+    answer = await cancelling
+    assert (answer.status, await api.chain.status(job)) == (200, "cancelled")
+    assert await api.chain.history(job) == ["queued", "processing", "cancelled"]
+    assert [row["details"] for row in await api.audited(job.job_id)] == [{"stood": "processing"}]
+
+
+@pytest.mark.parametrize("first", ["retry", "cancel"])
+async def test_of_two_operators_at_once_the_second_finds_what_the_first_has_done(api: Api, first: str) -> None:
+    job = await _failed(api) if first == "retry" else await api.job()
+    scope = (job.team_id, job.project_id, job.job_id)
+    async with api.chain.store.transaction() as connection:
+        if first == "retry":
+            await job_operations.retry(connection, *scope, key_id=None, request_id=None, actor="first")
+        else:
+            await job_operations.cancel(connection, *scope, "first")
+        second = asyncio.create_task((_cancel if first == "retry" else _retry)(api, job))
+        await eventually(lambda: _waits_for_a_row(api))
+    assert (await second).status == 200
+    assert await api.chain.status(job) == ("cancelled" if first == "retry" else "queued")
+
+
 async def test_cancels_and_the_end_of_the_work_at_once_leave_one_of_them(api: Api) -> None:
     ended = Counter[str]()
     for number in range(8):

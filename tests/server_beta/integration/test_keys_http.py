@@ -72,6 +72,7 @@ def test_words_of_the_typescript_server_are_shown_as_what_they_mean(server: Serv
     [
         {"scopes": []},
         {"scopes": ["nothing:read"]},
+        {"scopes": ["observations:read\n"]},
         {"scopes": ["observations:read", 1]},
         {"scopes": "observations:read"},
         {"name": ""},
@@ -195,6 +196,15 @@ def test_connect_tells_a_client_where_it_is_and_what_it_may(server: Server, proj
     assert set(lines) == {"CLAUDE_MEM_RUNTIME", "CLAUDE_MEM_SERVER_URL", "CLAUDE_MEM_SERVER_API_KEY"}
     assert made["key"] not in json.dumps(told)
     assert server.key not in json.dumps(told)
+
+
+def test_connect_is_for_any_key_that_is_good(server: Server) -> None:
+    made = _make(server, "events:write")
+    assert _as(server, made["key"], "GET", "/v1/connect").body["scopes"] == ["events:write"]
+    assert _as(server, made["key"], "GET", "/v1/projects").status == 403
+    assert server.ask("DELETE", f"/v1/keys/{made['id']}").status == 200
+    eventually_sync(lambda: _as(server, made["key"], "GET", "/v1/connect").status == 403, within=2)
+    assert server.ask("GET", "/v1/connect", Authorization="").status == 401
 
 
 def test_the_lines_of_connect_point_a_command_at_the_server(server: Server) -> None:

@@ -52,9 +52,11 @@ async def test_a_whole_session_is_learned(database: str, tmp_path: Path) -> None
     async with serving(database, tmp_path, generates=True) as api:
         key = await api.key(await make_tenant(api.store))
         begun = await _send(api, key, "init", project="shop", prompt="The cart's total is wrong, please fix it")
-        session = begun["sessionDbId"]
+        session, number = begun["serverSessionId"], begun["sessionDbId"]
+        assert isinstance(number, int)
+        assert 0 < number < 2**53
         assert begun == {
-            "sessionDbId": session,
+            "sessionDbId": number,
             "serverSessionId": session,
             "promptNumber": 1,
             "skipped": False,
@@ -155,7 +157,7 @@ async def test_platforms_have_sessions_of_their_own(api: Api, key: str) -> None:
     same = await _send(api, key, "init", project="shop", prompt="two", platformSource="claude")
     assert first["sessionDbId"] == same["sessionDbId"] != other["sessionDbId"]
     assert (other["promptNumber"], same["promptNumber"]) == (1, 2)
-    session = (await api.ask(key, "GET", f"/v1/sessions/{other['sessionDbId']}")).body["session"]
+    session = (await api.ask(key, "GET", f"/v1/sessions/{other['serverSessionId']}")).body["session"]
     assert session["platformSource"] == "cursor"
 
 
@@ -188,7 +190,7 @@ async def test_another_team_s_session_of_the_same_id_is_another_session(api: Api
     stranger = await api.key(await make_tenant(api.store, "other"))
     mine = await _send(api, key, "init", project="shop", prompt="one")
     theirs = await _send(api, stranger, "observations", **EDIT)
-    assert theirs["sessionId"] != mine["sessionDbId"]
+    assert theirs["sessionId"] != mine["serverSessionId"]
     assert await count(api.store, "agent_events", "event_type = 'PostToolUse' AND turn_key = 'prompt-1'") == 0
 
 

@@ -142,6 +142,25 @@ async def test_who_comes_through_a_proxy_needs_an_admins_key(
             assert response.status == status
 
 
+async def test_keys_that_are_tried_on_the_metrics_are_limited_like_any_other(
+    database: str, tmp_path: Path, store: Database, tenant: Tenant
+) -> None:
+    admin = await make_key(store, tenant, "admin")
+    async with node(database, tmp_path, auth_mode="api-key", rate_limit_per_min=5) as server:
+
+        async def status(path: str, sent: str) -> int:
+            headers = {"X-Forwarded-For": "203.0.113.9", "X-Api-Key": sent}
+            async with aiohttp.ClientSession(headers=headers) as client, client.get(server.url + path) as response:
+                return response.status
+
+        assert await status("/metrics", admin) == 200
+        guesses = [await status("/metrics", f"cmem_guess{number}") for number in range(8)]
+        assert guesses == [403] * 5 + [429] * 3
+        assert await status("/v1/projects", "cmem_guess") == 429
+        # Who has just shown a good key is counted by itself.
+        assert [await status("/metrics", admin) for _ in range(5)] == [200] * 4 + [429]
+
+
 async def test_answers_of_the_provider_are_counted_with_what_they_cost(chain: Chain) -> None:
     metrics = Metrics()
     spent = Spent("p", "m", 30, 12)

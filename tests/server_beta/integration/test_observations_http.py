@@ -168,7 +168,7 @@ async def test_a_deleted_observation_is_gone_for_good(api: Api, tenant: Tenant, 
     written = await _write(api, key, tenant, content="Prices are in cents.")
     path = f"/v1/memories/{written['id']}"
     first = await api.ask(key, "DELETE", path)
-    assert (first.status, first.body) == (204, None)
+    assert (first.status, first.body) == (200, {"deleted": True, "id": written["id"]})
     for method, body in (("DELETE", None), ("GET", None), ("PATCH", {"title": "x"})):
         assert (await api.ask(key, method, path, body)).status == 404, method
     assert (await api.ask(key, "POST", "/v1/search", {"query": "cents"})).body["observations"] == []
@@ -178,7 +178,7 @@ async def test_a_deleted_observation_is_gone_for_good(api: Api, tenant: Tenant, 
 async def test_of_many_deletes_at_once_one_succeeds(api: Api, tenant: Tenant, key: str) -> None:
     written = await _write(api, key, tenant, content="Prices are in cents.")
     answers = await asyncio.gather(*(api.ask(key, "DELETE", f"/v1/observations/{written['id']}") for _ in range(10)))
-    assert sorted(answer.status for answer in answers) == [204] + [404] * 9
+    assert sorted(answer.status for answer in answers) == [200] + [404] * 9
     assert [row["action"] for row in await api.audited(written["id"])] == ["observation.created", "observation.deleted"]
 
 

@@ -8,15 +8,18 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from server_beta.domain.errors import Unavailable
+from server_beta.domain.ids import TeamId, new_id
 from server_beta.engines.postgres import EmbeddedPostgres
-from server_beta.storage.database import Database
+from server_beta.storage import health
+from server_beta.storage.database import Connection, Database
+from server_beta.storage.tenants import ensure_team
 from tests.support.counting import run_sql
 from tests.support.embedded_postgres import postmaster_pid
 from tests.support.load import Load
@@ -194,6 +197,23 @@ async def test_a_pulse_that_loses_its_connection_gets_another(store: Database) -
     await run_sql(store, "SELECT pg_terminate_backend($1::integer, 5000)", pulse)
     assert await _pulse_of(store) != pulse
     assert not store.is_lost
+
+
+async def _write(connection: Connection) -> None:
+    await ensure_team(connection, TeamId(new_id()), "writes")
+
+
+@pytest.mark.parametrize("ask", [_write, health.schema_version])
+async def test_a_session_that_takes_no_writes_is_given_up(
+    store: Database, ask: Callable[[Connection], Awaitable[object]]
+) -> None:
+    """One that was made while the database took none, or leads to a former primary, would go on like that for ever."""
+    await run_sql(store, "SELECT set_config('default_transaction_read_only', 'on', false)")
+    with pytest.raises(Unavailable):
+        async with store.connection() as connection:
+            await ask(connection)
+    async with store.connection() as connection:
+        await ask(connection)
 
 
 async def test_an_argument_that_does_not_fit_is_no_outage(store: Database) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from server_beta.domain.errors import Forbidden
 from server_beta.domain.ids import JobId, ProjectId, new_id
@@ -19,15 +20,18 @@ from server_beta.domain.observations import Draft
 from server_beta.domain.principals import Principal, Scope
 from server_beta.domain.purge import Purged
 from server_beta.domain.records import NewEvent
+from server_beta.services import purge as purge_service
 from server_beta.services.purge import Purge
 from server_beta.storage import observations
 from server_beta.storage.database import Database
+from server_beta.transport.bullmq import BullmqTransport
 from tests.support.api import REQUEST_ID, Api, serving
 from tests.support.chain import Chain, titled
 from tests.support.counting import count, run_sql
 from tests.support.providers import ScriptedProvider
 from tests.support.server import turn
 from tests.support.tenants import Tenant, make_tenant
+from tests.support.transports import HeldTransport
 from tests.support.waiting import eventually
 
 MEMORY = (
@@ -51,7 +55,7 @@ def _admin(tenant: Tenant) -> Principal:
 
 
 async def _purge(store: Database, tenant: Tenant) -> Purged:
-    return await Purge(store).run(_admin(tenant), tenant.project.id, "request-1")
+    return await Purge(store, HeldTransport()).run(_admin(tenant), tenant.project.id, "request-1")
 
 
 async def _left(store: Database, project_id: object) -> dict[str, int]:
@@ -160,7 +164,7 @@ async def test_only_an_admin_of_the_project_may_purge_it(api: Api) -> None:
     ):
         assert (await api.ask(key, "DELETE", path)).status == status
     with pytest.raises(Forbidden):
-        await Purge(api.store).run(tenant.principal, tenant.project.id, None)
+        await Purge(api.store, api.transport).run(tenant.principal, tenant.project.id, None)
     admin = await api.key(tenant, "admin")
     assert (await api.ask(admin, "DELETE", f"/v1/projects/{new_id()}/memory")).status == 404
     assert await _left(api.store, tenant.project.id) == before
@@ -178,9 +182,23 @@ async def test_counts_that_cannot_be_audited_are_not_deleted(store: Database, te
     assert await _left(store, tenant.project.id) == before
 
 
-async def test_the_last_step_and_its_audit_row_are_one(store: Database, tenant: Tenant) -> None:
+class _Halting(HeldTransport):
+    """Comes to a halt when a purge has deleted events and their jobs, until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached, self.may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def remove(self, messages: Sequence[Message]) -> None:
+        self.reached.set()
+        await self.may_go_on.wait()
+        await super().remove(messages)
+
+
+async def test_the_last_step_and_its_audit_row_are_one(chain: Chain) -> None:
+    store, tenant = chain.store, chain.tenant
     await run_sql(store, "ALTER TABLE audit_log ADD CONSTRAINT broken CHECK (action <> 'project.purged') NOT VALID")
-    purging = await _purge_while_writing(store, tenant)
+    purging = await _purge_while_writing(chain)
     with pytest.raises(Exception, match="broken"):
         await purging
     assert await _left(store, tenant.project.id) == {"observations": 1}
@@ -188,14 +206,18 @@ async def test_the_last_step_and_its_audit_row_are_one(store: Database, tenant: 
     assert (await _purge(store, tenant)).observations == 1
 
 
-async def test_what_is_being_written_at_the_end_is_waited_for(store: Database, tenant: Tenant) -> None:
-    purging = await _purge_while_writing(store, tenant)
+async def test_what_is_being_written_at_the_end_is_waited_for(chain: Chain) -> None:
+    purging = await _purge_while_writing(chain)
     assert (await purging).observations == 1
-    assert await _left(store, tenant.project.id) == {}
+    assert await _left(chain.store, chain.tenant.project.id) == {}
 
 
-async def _purge_while_writing(store: Database, tenant: Tenant) -> asyncio.Task[Purged]:
-    """Begin a purge that comes to its last step while an observation is stored but not committed."""
+async def _purge_while_writing(chain: Chain) -> asyncio.Task[Purged]:
+    """Store an observation when a purge has been through the observations, and commit when it waits for that."""
+    store, tenant, transport = chain.store, chain.tenant, _Halting()
+    await chain.put(0, "note", "event")
+    purging = asyncio.create_task(Purge(store, transport).run(_admin(tenant), tenant.project.id, None))
+    await transport.reached.wait()
 
     async def is_blocked() -> bool:
         return bool(await run_sql(store, "SELECT FROM pg_locks WHERE NOT granted")) or purging.done()
@@ -203,7 +225,7 @@ async def _purge_while_writing(store: Database, tenant: Tenant) -> asyncio.Task[
     async with store.transaction() as connection:
         draft = Draft("change", "Written in the last moment")
         await observations.insert(connection, tenant.principal.team_id, tenant.project.id, None, draft)
-        purging = asyncio.create_task(_purge(store, tenant))
+        transport.may_go_on.set()
         await eventually(is_blocked)
     return purging
 
@@ -247,6 +269,54 @@ async def test_a_message_whose_job_is_gone_is_dropped(database: str, tmp_path: P
 
         await eventually(is_empty, within=15)
         assert await _left(api.store, tenant.project.id) == {"server_sessions": 1}
+
+
+async def test_the_queue_forgets_the_jobs_of_a_purged_project(database: str, tmp_path: Path) -> None:
+    transport = BullmqTransport.on_postgres(database, "claude_mem")
+    async with serving(database, tmp_path, transport=transport) as api:
+        tenant, other = await make_tenant(api.store), await make_tenant(api.store, "other")
+        for one, number in ((tenant, 40), (other, 2)):
+            key = await api.key(one)
+            batch = [
+                {"projectId": str(one.project.id), "sourceType": "api", "eventType": "note", "occurredAtEpoch": at}
+                for at in range(number)
+            ]
+            assert (await api.ask(key, "POST", "/v1/events/batch", batch)).status == 201
+            session = await api.ask(key, "POST", f"/v1/sessions/{one.session_id}/end", {})
+            assert session.status == 200
+        # A job that was cancelled is still with the queue, which nobody consumes here.
+        (row,) = await run_sql(
+            api.store, "SELECT id FROM observation_generation_jobs WHERE team_id = $1 LIMIT 1", tenant.principal.team_id
+        )
+        assert (await api.ask(await api.key(tenant), "POST", f"/v1/jobs/{row['id']}/cancel")).status == 200
+
+        async def waiting() -> int:
+            lanes = (await api.ask("", "GET", "/v1/info")).body["queueLanes"]
+            return sum(lane["waiting"] for lane in lanes)
+
+        async def are_published() -> bool:
+            return await waiting() == 42
+
+        await eventually(are_published)
+        purged = await api.ask(await api.key(tenant, "admin"), "DELETE", f"/v1/projects/{tenant.project.id}/memory")
+        assert purged.body["deleted"]["jobs"] == 40
+        assert await waiting() == 2
+
+
+async def test_a_queue_that_is_away_does_not_keep_a_purge_from_ending(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purge_service, "_MOST_AT_ONCE", 1)
+    for number in range(3):
+        await chain.put(number, "note", "event", "turn-1")
+    await chain.relay.publish_offered()
+    assert len(chain.transport.published) == 3
+    chain.transport.is_away = True
+    with structlog.testing.capture_logs() as logs:
+        purged = await Purge(chain.store, chain.transport).run(_admin(chain.tenant), chain.tenant.project.id, None)
+    assert (purged.events, purged.jobs) == (3, 3)
+    assert await _left(chain.store, chain.tenant.project.id) == {}
+    assert [entry["action"] for entry in logs].count("purge_queue_unavailable") == 1
 
 
 async def test_a_running_session_goes_on_after_a_purge(database: str, tmp_path: Path) -> None:

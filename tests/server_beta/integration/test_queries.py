@@ -28,6 +28,7 @@ _CLAIM = {
     *("max_attempts", "locked_until", "api_key_id", "request_id", "is_key_revoked"),
 }
 _TOKENS = {"calls", "input_tokens", "output_tokens"}
+_HELD = {"held_ids", "held_types", "held_attempts"}
 _MESSAGE = {"id", "project_id", "team_id", "source_type", "attempts", "request_id"}
 
 
@@ -47,6 +48,7 @@ _RETURNED = {
     "events/of_session": _RECORDED,
     "events/of_turn": _RECORDED,
     "events/uncovered_turns": _MESSAGE,
+    "health/probe": {"schema_version", "is_read_only"},
     "health/today": {"events", "tokens"},
     "jobs/by_ids": _names(Job),
     "jobs/claim": _CLAIM,
@@ -83,7 +85,8 @@ _RETURNED = {
     "observations/search": _OBSERVATION | {"score", "snippet"},
     "observations/update": _OBSERVATION,
     "observations/upsert": _OBSERVATION,
-    "purge/events": {"events", "jobs"},
+    "purge/events": {"events", "jobs"} | _HELD,
+    "purge/jobs": {"jobs"} | _HELD,
     "sessions/by_content_id": _names(Session),
     "sessions/by_ids": _names(Session),
     "sessions/end": _names(Session),

@@ -16,6 +16,7 @@ import asyncpg
 import pytest
 
 import server_beta.storage
+from server_beta.domain.audit import SystemActor
 from server_beta.domain.errors import NotFound
 from server_beta.domain.ids import ApiKeyId, EventId, JobId, ObservationId, ProjectId, SessionId, TeamId, new_id
 from server_beta.domain.jobs import Claim, Lane, Message, SourceType
@@ -122,14 +123,18 @@ def _event(team_id: TeamId, project_id: ProjectId) -> events.Write:
 def _audited(connection: Connection, team_id: TeamId, project_id: ProjectId) -> Awaitable[object]:
     return audit.record(
         connection,
-        team_id,
+        SystemActor(team_id, None, "ada"),
         project_id,
-        actor="ada",
         action="looked",
         resource_type="project",
         resource_id="x",
         request_id=None,
     )
+
+
+async def _emptied_and_deleted(connection: Connection, team_id: TeamId) -> bool:
+    await connection._connection.execute("DELETE FROM projects WHERE team_id = $1", team_id)
+    return await tenants.delete_team(connection, team_id)
 
 
 def _upserted(connection: Connection, team_id: TeamId, project_id: ProjectId) -> Awaitable[object]:
@@ -145,7 +150,10 @@ def _retried(connection: Connection, team_id: TeamId, project_id: ProjectId) -> 
 
 
 def _purged(kind: str) -> Case:
-    return Case(lambda c, t, p: purge.delete(c, t, p, kind, None), names_a_row=False)
+    async def deleted(connection: Connection, team_id: TeamId, project_id: ProjectId) -> Purged:
+        return (await purge.delete(connection, team_id, project_id, kind, None))[0]
+
+    return Case(deleted, names_a_row=False)
 
 
 _KEY = ApiKeyId(_OURS.id("project-key"))
@@ -192,9 +200,8 @@ _CASES: dict[str, Case] = {
     "sessions/mark_generated": Case(lambda c, t, p: sessions.mark_generated(c, t, p, _SESSION)),
     "sessions/owe_context": Case(lambda c, t, p: sessions.owe_context(c, t, p, _SESSION)),
     "sessions/settle_context": Case(lambda c, t, p: sessions.settle_context(c, t, p, _SESSION)),
-    "tenants/delete_jobs": Case(lambda c, t, p: c.run("tenants/delete_jobs", t, p), names_a_row=False),
     "tenants/delete_project": Case(tenants.delete_project, names_a_row=False),
-    "tenants/delete_team": Case(lambda c, t, _: tenants.delete_team(c, t), names_a_row=False, of_team=True),
+    "tenants/delete_team": Case(lambda c, t, _: _emptied_and_deleted(c, t), names_a_row=False, of_team=True),
     "tenants/find_or_create_project": Case(
         lambda c, t, _: tenants.find_or_create_project(c, t, "new", "new"), names_a_row=False, of_team=True
     ),

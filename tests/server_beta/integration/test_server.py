@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.embedded_postgres import postmaster_pid
-from tests.support.processes import processes_of, watched_data_dir
+from tests.support.processes import processes_of, running_python, watched_data_dir
 from tests.support.server import Server, command, running_server, turn
 from tests.support.waiting import eventually_sync
 
@@ -252,6 +252,29 @@ def test_a_caller_that_waits_is_answered_when_the_server_stops(data_dir: Path, d
         assert time.monotonic() - began < 6
         answer = waiting.result()
         assert (answer.status, answer.body["waitTimedOut"]) == (201, True)
+
+
+# Says, at the moment when it is ready, what the collector of garbage looks at and how often.
+_READY = """
+import asyncio, gc, os
+from server_beta.bootstrap import serve
+from server_beta.settings import Settings
+stop = asyncio.Event()
+def ready(host, port):
+    print(gc.get_freeze_count(), *gc.get_threshold())
+    stop.set()
+asyncio.run(serve(Settings.from_env(os.environ), stop, ready))
+"""
+
+
+def test_a_ready_server_seldom_looks_for_garbage(data_dir: Path, database: str) -> None:
+    settings = {"CLAUDE_MEM_SERVER_DATABASE_URL": database, "CLAUDE_MEM_SERVER_PORT": "0"}
+    with running_python(["-c", _READY], data_dir, settings) as program:
+        assert program.stdout is not None
+        frozen, often, *_ = map(int, program.stdout.readline().split())
+        assert frozen > 20_000
+        assert often >= 50_000
+        assert program.wait(15) == 0
 
 
 def test_a_server_whose_postgres_is_killed_says_so_and_recovers_by_itself() -> None:

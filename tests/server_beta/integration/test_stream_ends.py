@@ -17,7 +17,7 @@ from tests.support.counting import run_sql
 from tests.support.processes import watched_data_dir
 from tests.support.server import running_server, turn
 from tests.support.streams import Node, make_key, node, observe
-from tests.support.tenants import Tenant
+from tests.support.tenants import Tenant, make_tenant
 from tests.support.waiting import eventually
 
 _LISTENERS = "datname = current_database() AND application_name = 'claude-mem listener'"
@@ -84,6 +84,22 @@ async def test_streams_are_limited_a_key_and_altogether(
         assert (await stream.next()).title == "again"
 
 
+async def test_no_team_takes_the_streams_of_the_others_with_many_keys(
+    server: Node, store: Database, tenant: Tenant
+) -> None:
+    server.broadcaster._most_of_a_team, server.broadcaster._most = 2, 3
+    of_others = await make_key(store, await make_tenant(store, "another"))
+    first, second, third = [await make_key(store, tenant) for _ in range(3)]
+    async with server.stream(first), server.stream(second):
+        async with server.opened(third) as response:
+            assert (response.status, response.headers["Retry-After"]) == (429, "5")
+        async with server.stream(of_others):
+            assert server.broadcaster.subscribers == 3
+    await eventually(lambda: server.broadcaster.subscribers == 0)
+    async with server.stream(third):
+        assert server.broadcaster.subscribers == 1
+
+
 async def test_a_client_that_goes_away_leaves_nothing_behind(
     server: Node, key: str, store: Database, tenant: Tenant
 ) -> None:
@@ -96,6 +112,7 @@ async def test_a_client_that_goes_away_leaves_nothing_behind(
     await eventually(lambda: len(asyncio.all_tasks()) <= tasks)
     assert not server.broadcaster._subscriptions
     assert not server.broadcaster._of_keys
+    assert not server.broadcaster._of_teams
 
 
 async def _silent_reader(server: Node, key: str) -> socket.socket:

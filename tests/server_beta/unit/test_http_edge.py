@@ -26,8 +26,9 @@ from server_beta.domain.errors import (
     Unauthorized,
     Unavailable,
 )
+from server_beta.domain.principals import Scope
 from server_beta.http.app import build_app
-from server_beta.http.route import Route
+from server_beta.http.route import Entry, Route
 from server_beta.http.routes import ROUTES
 from tests.server_beta.unit.http_fakes import KEY, READER_KEY, FakeServices, loopback_settings
 from tests.support.paths import NOBODYS, concrete_path
@@ -130,16 +131,16 @@ async def test_open_routes_need_no_key(client: Client, fake: FakeServices, path:
 
 def test_no_other_route_is_open() -> None:
     # The metrics are for this machine, and for keys that may.
-    assert {route.path for route in ROUTES if route.scope is None} == {*OPEN, "/metrics"}
+    assert {route.path for route in ROUTES if not route.needs_key} == {*OPEN, "/metrics"}
 
 
-@pytest.mark.parametrize("route", [route for route in ROUTES if route.scope is not None], ids=lambda route: route.path)
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.needs_key], ids=lambda route: route.path)
 async def test_every_other_route_needs_a_key_that_may(client: Client, fake: FakeServices, route: Any) -> None:
     path = concrete_path(route)
     without = await client.request(route.method, path, data=b"never read")
     unknown = await client.request(route.method, path, headers={"X-Api-Key": "cmem_other"}, data=b"never read")
     assert (without.status, unknown.status) == (401, 403)
-    if route.scope != "observations:read":
+    if route.scope not in {Scope.OBSERVATIONS_READ, Entry.ANY_KEY}:
         lacking = await client.request(route.method, path, headers={"X-Api-Key": READER_KEY}, data=b"never read")
         assert lacking.status == 403
         assert json.loads(await lacking.read())["message"] == json.loads(await unknown.read())["message"]

@@ -183,7 +183,22 @@ async def test_waiting_is_bounded(client: Client, fake: FakeServices, finished: 
     assert status == 201
     assert (body["generationJob"]["status"], body["generationJob"]["transport"]) == (finished, "enqueued")
     assert body["waitTimedOut"] is timed_out
-    assert fake.asked[1] == ("wait", JOB.id, timedelta(seconds=30))
+    verb, job_id, at_most = fake.asked[1]
+    assert (verb, job_id) == ("wait", JOB.id)
+    assert timedelta(seconds=29) < at_most <= timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(("finished", "timed_out"), [(JobStatus.COMPLETED, False), (JobStatus.PROCESSING, True)])
+async def test_a_batch_waits_no_longer_than_one_event(
+    client: Client, fake: FakeServices, finished: JobStatus, timed_out: bool
+) -> None:
+    fake.finished = finished
+    _, body = await post(client, "/v1/events/batch?wait=true", [EVENT] * 3)
+    assert [one["waitTimedOut"] for one in body["events"]] == [timed_out] * 3
+    assert body["waitTimedOut"] is timed_out
+    limits = [call[2] for call in fake.asked if call[0] == "wait"]
+    assert len(limits) == 3
+    assert timedelta(seconds=30) >= limits[0] > limits[1] > limits[2]
 
 
 async def test_waiting_for_nothing_ends_at_once(client: Client, fake: FakeServices) -> None:

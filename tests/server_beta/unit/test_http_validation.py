@@ -46,19 +46,19 @@ def test_an_integer_may_be_written_with_a_fraction_of_nothing() -> None:
 
 def test_what_is_stored_as_it_came_keeps_its_fractions() -> None:
     payload = checked({**EVENT, "occurredAtEpoch": 3.0, "payload": {"n": 1.0}}, EventBody).payload
-    assert payload == {"n": 1.0}
+    assert isinstance(payload, dict)
     assert isinstance(payload["n"], float)
 
 
 def test_every_issue_is_listed() -> None:
     with pytest.raises(InvalidInput) as refused:
-        checked({"projectId": "x", "sourceType": "nope" * 5000, "occurredAtEpoch": -1, "payload": []}, EventBody)
+        checked({"projectId": "x", "sourceType": "nope" * 5000, "occurredAtEpoch": -1, "metadata": []}, EventBody)
     assert issues_of(refused.value) == {
         ("$.projectId", "invalid_value"),
         ("$.sourceType", "invalid_choice"),
         ("$.eventType", "required"),
         ("$.occurredAtEpoch", "invalid_value"),
-        ("$.payload", "invalid_type"),
+        ("$.metadata", "invalid_type"),
     }
     assert all(len(issue.message) < 300 for issue in refused.value.issues)
 

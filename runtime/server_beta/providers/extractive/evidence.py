@@ -124,7 +124,8 @@ def _read(turn: Turn, event: Recorded, root: str | None) -> None:
             prompt = _text(payload.get("prompt")).strip()
             if not _MACHINE_PROMPT.match(prompt):
                 turn.prompt = turn.prompt or prompt
-        case "Stop":
+        # The second is what hooks of the TypeScript client call it.
+        case "Stop" | "assistant_message":
             turn.answer = _text(payload.get("last_assistant_message")).strip() or turn.answer
         case "SubagentStop":
             # The agent without a type is the client's own compaction; PostCompact brings its text.

@@ -231,3 +231,26 @@ async def test_twenty_processes_may_open_at_once(backend: Backend) -> None:
         await asyncio.gather(*(transport.ping() for transport in transports))
     finally:
         await asyncio.gather(*(transport.close(timedelta(0)) for transport in transports))
+
+
+async def test_what_nobody_handles_can_be_taken_back(transport: BullmqTransport) -> None:
+    received = Recorder()
+    received.hold()
+    transport.consume(Lane.EVENT, received, 1)
+    await transport.publish([handled := a_message()])
+    await eventually(lambda: received.messages == [handled])
+    gone = [a_message() for _ in range(250)]
+    others = [a_message(Lane.SUMMARY) for _ in range(3)]
+    await transport.publish([*gone, kept := a_message(), *others])
+
+    # One is at work, one was never published, and one lane has nothing of the others.
+    await transport.remove([handled, *gone, a_message(), others[0]])
+
+    assert ((await counts_of(transport)).waiting, (await counts_of(transport)).active) == (1, 1)
+    assert (await counts_of(transport, Lane.SUMMARY)).waiting == 2
+    received.release()
+    await eventually(lambda: received.finished == [handled, kept])
+    await eventually(lambda: is_empty(transport))
+    # Published again, it is as new.
+    await transport.publish([gone[0]])
+    await eventually(lambda: received.has(gone[0]))

@@ -38,27 +38,24 @@ called AS (
         input.*
     FROM input
     JOIN inserted USING (id)
+    -- An aggregate, because that is asked for each turn by itself. Of a plain EXISTS Postgres may make a table of all jobs
+    -- that wait, when its statistics are of a time when few did.
+    CROSS JOIN LATERAL (
+        SELECT count(*) > 0 AS has_jobs, coalesce(bool_or(job.status = 'queued'), false) AS is_waiting
+        FROM observation_generation_jobs AS job
+        WHERE job.server_session_id = input.server_session_id AND job.turn_key = input.turn_key
+            AND input.calls_for NOT IN ('none', 'event')
+    ) AS turn
     WHERE calls_for = 'event'
         OR (
             calls_for <> 'none'
             AND server_session_id IS NOT NULL
             AND turn_key IS NOT NULL
-            AND NOT EXISTS (
-                SELECT FROM observation_generation_jobs AS waiting
-                WHERE waiting.server_session_id = input.server_session_id
-                    AND waiting.turn_key = input.turn_key
-                    AND waiting.status = 'queued'
-            )
+            AND NOT turn.is_waiting
             AND CASE calls_for
                 WHEN 'close' THEN true
-                WHEN 'content' THEN EXISTS (
-                    SELECT FROM observation_generation_jobs AS earlier
-                    WHERE earlier.server_session_id = input.server_session_id AND earlier.turn_key = input.turn_key
-                )
-                WHEN 'end' THEN NOT EXISTS (
-                    SELECT FROM observation_generation_jobs AS earlier
-                    WHERE earlier.server_session_id = input.server_session_id AND earlier.turn_key = input.turn_key
-                )
+                WHEN 'content' THEN turn.has_jobs
+                WHEN 'end' THEN NOT turn.has_jobs
                 AND (
                     EXISTS (
                         SELECT FROM agent_events AS happened

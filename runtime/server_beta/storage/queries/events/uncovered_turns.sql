@@ -41,12 +41,25 @@ open_turns AS (
         )
     LIMIT 500
 ),
+-- What is being deleted at the moment is not waited for, and what is found here is there when its job names it.
+held AS (
+    SELECT
+        open_turns.project_id, open_turns.team_id, open_turns.server_session_id, open_turns.turn_key,
+        open_turns.last_event_id
+    FROM open_turns
+    JOIN projects AS project ON project.id = open_turns.project_id AND project.team_id = open_turns.team_id
+    JOIN server_sessions AS session ON session.id = open_turns.server_session_id
+    JOIN agent_events AS closing ON closing.id = open_turns.last_event_id
+    FOR KEY SHARE OF project, session, closing SKIP LOCKED
+),
 jobs AS (
     INSERT INTO observation_generation_jobs (
         id, project_id, team_id, source_type, source_id, server_session_id, turn_key
     )
     SELECT gen_random_uuid(), project_id, team_id, 'event_batch', last_event_id, server_session_id, turn_key
-    FROM open_turns
+    FROM held
+    -- Another server may be doing this too: in one order, so that each waits for the other or not at all.
+    ORDER BY last_event_id
     ON CONFLICT (team_id, project_id, source_type, source_id, job_type) DO NOTHING
     RETURNING id, project_id, team_id, source_type, attempts, request_id
 ),

@@ -1,2 +1,3 @@
 -- No arguments
-SELECT max(version) AS schema_version FROM schema_migrations
+SELECT max(version) AS schema_version, current_setting('transaction_read_only')::boolean AS is_read_only
+FROM schema_migrations

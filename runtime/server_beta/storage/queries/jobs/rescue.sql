@@ -1,10 +1,17 @@
 -- Give back every job whose claimer went silent; the attempt stays spent. No arguments
+-- A job that fails writes into its project's log of changes, so that the project is held with it; neither is waited for.
 WITH silent AS (
-    SELECT id, project_id, team_id FROM observation_generation_jobs
-    WHERE status = 'processing' AND locked_until < now()
-    ORDER BY locked_until
+    SELECT job.id, job.project_id, job.team_id
+    FROM observation_generation_jobs AS job
+    CROSS JOIN LATERAL (
+        SELECT FROM projects
+        WHERE id = job.project_id AND team_id = job.team_id
+        FOR KEY SHARE SKIP LOCKED
+    ) AS project
+    WHERE job.status = 'processing' AND job.locked_until < now()
+    ORDER BY job.locked_until
     LIMIT 500
-    FOR UPDATE SKIP LOCKED
+    FOR UPDATE OF job SKIP LOCKED
 ),
 moved AS (
     UPDATE observation_generation_jobs AS job SET
