@@ -15,6 +15,7 @@ else:
 # Start-up that cannot be measured (no /proc): a little more than a usual interpreter start.
 _ALLOWANCE_SECONDS = 0.03
 _OLDEST_BELIEVABLE_START_SECONDS = 60.0
+_ALARM_AGAIN_SECONDS = 0.05
 
 
 class Interrupted(Exception):
@@ -67,7 +68,8 @@ class Interrupts:
                 _signal.signal(number, self._end)
         if hasattr(_signal, "setitimer"):
             _signal.signal(_signal.SIGALRM, self._alarm)
-            _signal.setitimer(_signal.ITIMER_REAL, deadline.remaining())
+            # Again and again: an alarm between Python's last look at its signals and a read does not end that read.
+            _signal.setitimer(_signal.ITIMER_REAL, deadline.remaining(), _ALARM_AGAIN_SECONDS)
         if hasattr(_signal, "pthread_sigmask"):
             # Everything: what whoever started the hook has blocked is blocked here too, the alarm for one.
             _signal.pthread_sigmask(_signal.SIG_SETMASK, ())

@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,32 @@ def test_a_client_that_blocks_signals_cannot_stop_the_clock(punctual_client: Hoo
         assert process.stdout is not None
         assert process.stderr is not None
         check_contract(process.wait(PATIENCE_SECONDS), process.stdout.read(), process.stderr.read())
+
+
+_A_LOST_ALARM = """
+import os, signal, time
+from capture.deadline import Deadline, Interrupted, Interrupts
+interrupts = Interrupts()
+interrupts.install(Deadline(time.monotonic() + 0.2))
+handler = signal.signal(signal.SIGALRM, lambda *_: None)
+time.sleep(0.4)
+signal.signal(signal.SIGALRM, handler)
+reading, _writing = os.pipe()
+try:
+    with interrupts:
+        os.read(reading, 1)
+except Interrupted:
+    print(interrupts.reason)
+"""
+
+
+def test_an_alarm_that_comes_to_nothing_is_followed_by_another() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _A_LOST_ALARM],
+        cwd=Path(__file__).parents[2] / "hooks",
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=True,
+    )
+    assert done.stdout == "the deadline passed\n", done.stderr

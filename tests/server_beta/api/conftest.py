@@ -21,8 +21,8 @@ from tests.support.server import Server, running_server
 
 T = TypeVar("T")
 
-# When a key was used is written down now and then; it is nobody's data.
-_FLEETING = "UPDATE api_keys SET last_used_at = NULL WHERE last_used_at IS NOT NULL"
+# When a key was used is written down now and then; it is nobody's data. Every row, so that none changes meanwhile.
+_FLEETING = "UPDATE api_keys SET last_used_at = NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,9 @@ class Api:
         """Return every row of every table."""
 
         async def look(connection: Connection) -> dict[str, list[str]]:
-            await connection.execute(_FLEETING)
-            return await snapshot(connection)
+            async with connection.transaction():
+                await connection.execute(_FLEETING)
+                return await snapshot(connection)
 
         return self.run(look)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from server_beta.domain.principals import CLIENT_SCOPES, Scope
+from server_beta.domain.principals import CLIENT_SCOPES, MEANINGS, Scope
+from server_beta.domain.tenancy import LOCAL_TEAM_NAME
 from server_beta.engines.running import running_dsn
+from server_beta.services.operator import Operator
 from server_beta.storage.database import Database
 from server_beta.storage.migrate import migrate, migrations
 from tests.support.counting import count, run_sql
@@ -134,6 +137,44 @@ def test_a_team_of_its_own_is_apart(server: Server) -> None:
     assert {key["id"] for key in _json(server.data_dir, "list")["keys"]} > {made["id"], more["id"]}
     actions = [entry["action"] for entry in _ask(server, made["key"], "/v1/audit").body["entries"]]
     assert sorted(actions) == ["api_key.created", "api_key.created", "team.created"]
+
+
+def test_a_team_s_name_is_given_once_and_names_it(server: Server) -> None:
+    made = _json(server.data_dir, "create", "--name", "first", "--new-team", "ours")
+    again = command(server.data_dir, "api-key", "create", "--name", "x", "--new-team", "ours")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr == f"The team {made['teamId']} has that name already; give its id or name with --team.\n"
+    assert _json(server.data_dir, "create", "--name", "second", "--team", "ours")["teamId"] == made["teamId"]
+    listed = _json(server.data_dir, "list", "--team", "ours")["keys"]
+    assert [(key["name"], key["teamName"]) for key in listed] == [("second", "ours"), ("first", "ours")]
+    assert command(server.data_dir, "api-key", "list").stdout.count(f"(team ours, {made['teamId']})") == 2
+
+
+async def test_a_name_that_several_teams_have_names_none(data_dir: Path, database: str, store: Database) -> None:
+    teams = sorted(["00000000-0000-7000-8000-00000000000a", "00000000-0000-7000-8000-00000000000b"])
+    await run_sql(store, "INSERT INTO teams (id, name) SELECT unnest($1::uuid[]), 'twins' RETURNING id", teams)
+    done = command(data_dir, "api-key", "list", "--team", "twins", **{_URL: database})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"Several teams have that name; name one by its id: {', '.join(teams)}.\n"
+
+
+async def test_of_those_who_make_the_same_team_at_once_one_does(store: Database) -> None:
+    made = await asyncio.gather(*(Operator(store).found_team("ours") for _ in range(4)), return_exceptions=True)
+    assert sorted(type(one).__name__ for one in made) == ["Conflict", "Conflict", "Conflict", "Team"]
+    assert await count(store, "teams", "name = 'ours'") == 1
+
+
+async def test_the_name_of_the_local_team_is_taken_before_it_is_there(data_dir: Path, empty_database: str) -> None:
+    done = command(
+        data_dir, "api-key", "create", "--name", "x", "--new-team", LOCAL_TEAM_NAME, **{_URL: empty_database}
+    )
+    assert (done.returncode, "has that name already" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("verb", [(), ("create",), ("list",), ("revoke",), ("rotate",)])
+def test_the_help_tells_the_scopes(data_dir: Path, verb: tuple[str, ...]) -> None:
+    told = command(data_dir, "api-key", *verb, "--help").stdout
+    assert all(f"\n  {scope} " in told for scope in MEANINGS)
 
 
 def test_a_key_for_one_project_is_named_by_the_project_s_id_or_key(server: Server) -> None:
@@ -258,6 +299,16 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(data_dir:
     assert _URL in done.stderr
     assert "s3cret" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_a_shell_that_does_not_know_the_server_s_database_is_told_so(data_dir: Path, empty_database: str) -> None:
+    with running_server(data_dir, **{_URL: empty_database}):
+        done = command(data_dir, "api-key", "list")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"The running server-beta uses another database than these settings name; set {_URL} as it has it, best in "
+        f"{data_dir / 'settings.json'}, where every shell finds it.\n"
+    )
 
 
 def test_a_client_of_a_server_elsewhere_makes_no_store_of_its_own(data_dir: Path) -> None:

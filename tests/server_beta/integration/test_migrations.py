@@ -240,6 +240,21 @@ async def test_a_database_that_is_not_there_is_named_by_its_setting() -> None:
         await migrate("postgresql://nobody:secret@127.0.0.1:1/none")
 
 
+@pytest.mark.parametrize("connect", [migrate, Database.open])
+async def test_a_database_that_refuses_us_is_not_said_to_be_away(
+    connect: Callable[[str], Awaitable[object]], empty_database: str
+) -> None:
+    parts = urlsplit(empty_database)
+    stranger = parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":s3cret@")).geturl()
+    nowhere = parts._replace(path="/not_there").geturl()
+    with pytest.raises(DatabaseUnreachable, match="refuses the user or password of CLAUDE_MEM") as refused:
+        await connect(stranger)
+    with pytest.raises(DatabaseUnreachable, match=r"has no database of that name; .* correct CLAUDE_MEM") as missing:
+        await connect(nowhere)
+    assert "s3cret" not in str(refused.value)
+    assert "not_there" not in str(missing.value)
+
+
 async def test_a_database_that_goes_away_during_a_migration_is_said_to_be_away(empty_database: str) -> None:
     async with _connected(empty_database) as holder:
         await holder.execute("SELECT pg_advisory_lock($1)", _ADVISORY_LOCK)

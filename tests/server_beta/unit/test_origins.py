@@ -74,6 +74,11 @@ def test_an_address_that_is_not_bound_is_refused_on_the_loopback(host: str) -> N
     NAMED.check({"Host": host})
 
 
+def test_an_operator_is_told_how_to_let_a_name_in() -> None:
+    with pytest.raises(Forbidden, match="set CLAUDE_MEM_PUBLIC_HOSTS to the name"):
+        LOOPBACK.check({"Host": "mem.example.org"})
+
+
 def test_a_caller_that_names_no_host_is_refused() -> None:
     with pytest.raises(Forbidden):
         LOOPBACK.check({})
