@@ -43,8 +43,9 @@ def _answer(context: Context, options: argparse.Namespace) -> Report:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog, parser.formatter_class = _scopes_help(), argparse.RawDescriptionHelpFormatter
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs", required=True)
-    create = _verb(verbs, "create", "make a key and print it, the only time that it is shown", _scopes_help())
+    create = _verb(verbs, "create", "make a key and print it, the only time that it is shown")
     create.add_argument("--name", required=True, type=_name, help="what the key is for")
     create.add_argument(
         "--scopes",
@@ -55,12 +56,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help=f"what it may do ({','.join(in_order(CLIENT_SCOPES))})",
     )
     team = create.add_mutually_exclusive_group()
-    team.add_argument("--team", type=_id, metavar="ID", help="whose key it is (the local team)")
+    team.add_argument("--team", type=_name, metavar="TEAM", help="whose key it is, by id or name (the local team)")
     team.add_argument("--new-team", type=_name, metavar="NAME", help="make a team for it")
     create.add_argument("--project", metavar="ID", help="the one project that it sees, by id or key (all of the team)")
     create.add_argument("--expires-in", type=_lifetime, metavar="90d", help="when it ends: a number and s, m, h or d")
     listed = _verb(verbs, "list", "list the keys; a key itself cannot be read again")
-    listed.add_argument("--team", type=_id, metavar="ID", help="only the keys of this team (all teams)")
+    listed.add_argument("--team", type=_name, metavar="TEAM", help="only the keys of this team, by id or name (all)")
     revoke = _verb(verbs, "revoke", "end a key at once")
     revoke.add_argument("id", type=_id, metavar="ID", help="the key's id")
     rotate = _verb(verbs, "rotate", "make a new key that may do what an old one may, and end the old one")
@@ -74,11 +75,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _verb(
-    verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help: str, epilog: str | None = None
-) -> argparse.ArgumentParser:
+def _verb(verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help: str) -> argparse.ArgumentParser:
     parser = verbs.add_parser(
-        name, help=help, description=help, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+        name, help=help, description=help, epilog=_scopes_help(), formatter_class=argparse.RawDescriptionHelpFormatter
     )
     # The value given before the verb must survive when it is not given again after it.
     parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="answer with one JSON object")

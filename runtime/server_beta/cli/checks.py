@@ -42,13 +42,18 @@ def report(runtime: Runtime, checks: Sequence[Check]) -> Report:
 
 
 def common_checks(runtime: Runtime, folder: StateFolder, host: str, port: int) -> Iterator[Check]:
-    """Look at the interpreter, the data folder, the port, the spool and the running server."""
+    """Look at what a client needs, the port and the running server."""
+    yield from client_checks(folder)
+    yield _port(runtime, folder, host, port)
+    yield _health(runtime, folder)
+
+
+def client_checks(folder: StateFolder) -> Iterator[Check]:
+    """Look at what is needed even where the server is elsewhere: the interpreter, the data folder and the spool."""
     yield _python()
     yield _data_folder(folder)
     yield from _private_files(folder)
-    yield _port(runtime, folder, host, port)
     yield _spool(folder)
-    yield _health(runtime, folder)
 
 
 def _python() -> Check:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from ..domain.errors import ClaudeMemError, InvalidSettings
 from ..settings import Settings
-from . import lockfile, state
-from .checks import Check, common_checks, report
-from .client import ask
+from . import health, lockfile, state
+from .checks import Check, client_checks, common_checks, report
+from .client import Refused, ask
 from .command import Context
 from .output import Report
 from .remote import server_address
+from .state import Running
 
 _PROBE_SECONDS = 5.0
 
@@ -27,46 +28,72 @@ def doctor(context: Context, _options: argparse.Namespace) -> Report:
         settings = Settings.from_env(context.env)
     except InvalidSettings as error:
         return report(context.runtime, [Check("settings", "fail", str(error))])
+    usable = Check("settings", "ok", "every setting can be used")
+    running = state.read(context.folder)
+    if running is None or not lockfile.is_held_by(context.folder.lock, running.process):
+        running = None
+    if settings.remote_url is not None and running is None:
+        return report(context.runtime, [usable, *client_checks(context.folder), *_server_elsewhere(context)])
+    is_lost = running is not None and _has_lost_database(running)
+    database = _database(settings, is_lost)
     checks = [
-        Check("settings", "ok", "every setting can be used"),
+        usable,
         *common_checks(context.runtime, context.folder, settings.host, settings.port),
-        *_key(context, settings),
-        *_database(settings),
-        *_queue(settings),
+        *([] if running is None else [_key(context, settings, is_lost)]),
+        database,
+        _queue(settings, database),
     ]
     return report(context.runtime, checks)
 
 
-def _key(context: Context, settings: Settings) -> Iterator[Check]:
-    """Ask with the key that hooks and commands send, where there is a server to ask."""
-    running = state.read(context.folder)
-    is_here = running is not None and lockfile.is_held_by(context.folder.lock, running.process)
-    if not is_here and settings.remote_url is None:
-        return
+def _server_elsewhere(context: Context) -> Iterator[Check]:
+    try:
+        address = server_address(context)
+        ask(address, "GET", "/v1/connect")
+    except Refused as error:
+        yield Check("key", "fail", str(error))
+    except ClaudeMemError as error:
+        yield Check("server", "fail", f"{error} Check CLAUDE_MEM_SERVER_URL")
+    else:
+        yield Check("server", "ok", f"it answers on {address.host}:{address.port}")
+        yield Check("key", "ok", f"{address.name} accepts the one in {address.key_source}")
+
+
+def _has_lost_database(running: Running) -> bool:
+    answer = health.ask_health(state.reachable(running.host), running.port)
+    match answer.body if answer is not None else {}:
+        case {"postgres": {"status": "unavailable"}}:
+            return True
+        case _:
+            return False
+
+
+def _key(context: Context, settings: Settings, is_lost: bool) -> Check:
+    """Ask with the key that hooks and commands send."""
     try:
         address = server_address(context)
         ask(address, "GET", "/v1/connect")
     except ClaudeMemError as error:
+        if is_lost and settings.remote_url is None:
+            return Check("key", "warn", "it cannot be checked before the database is back")
         makes_one = settings.remote_url is None and settings.remote_api_key is None
-        yield Check("key", "fail", f"{error}{' Run: restart' if makes_one else ''}")
-    else:
-        yield Check("key", "ok", f"{address.name} accepts the one in {address.key_source}")
+        return Check("key", "fail", f"{error}{' Run: restart' if makes_one else ''}")
+    return Check("key", "ok", f"{address.name} accepts the one in {address.key_source}")
 
 
-def _database(settings: Settings) -> Iterator[Check]:
+def _database(settings: Settings, is_lost: bool) -> Check:
+    advice = ". Bring it back; the running server needs no restart" if is_lost else ""
     if settings.database_url is None:
-        yield _embedded_postgres()
-        return
+        if is_lost:
+            return Check("database", "fail", f"the Postgres of the running server does not answer{advice}")
+        return _embedded_postgres()
     try:
         version = asyncio.run(_postgres_version(settings.database_url))
     except Exception as error:  # whatever asyncpg or the network makes of it, its text may quote the password
-        yield Check(
-            "database",
-            "fail",
-            f"the configured Postgres does not answer ({type(error).__name__}); check CLAUDE_MEM_SERVER_DATABASE_URL",
-        )
-    else:
-        yield Check("database", "ok", f"the configured Postgres answers (version {version})")
+        from ..storage.database import connect_failure
+
+        return Check("database", "fail", f"{connect_failure(error)} ({type(error).__name__}){advice}")
+    return Check("database", "ok", f"the configured Postgres answers (version {version})")
 
 
 def _embedded_postgres() -> Check:
@@ -97,23 +124,22 @@ async def _postgres_version(url: str) -> str:
         connection.terminate()
 
 
-def _queue(settings: Settings) -> Iterator[Check]:
+def _queue(settings: Settings, database: Check) -> Check:
     if settings.redis_url is None:
-        yield Check("queue", "ok", "BullMQ runs in the same Postgres")
-        return
+        if database.result == "fail":
+            return Check("queue", "fail", "BullMQ runs in the same Postgres, which cannot be used now")
+        return Check("queue", "ok", "BullMQ runs in the same Postgres")
     try:
         policy = asyncio.run(_redis_policy(settings.redis_url))
     except Exception as error:  # its text may quote the password here too
-        yield Check(
+        return Check(
             "queue",
             "fail",
             f"the configured Redis does not answer ({type(error).__name__}); check CLAUDE_MEM_REDIS_URL",
         )
-        return
     if policy != "noeviction":
-        yield Check("queue", "fail", f"Redis may evict jobs ({policy}); set its maxmemory-policy to noeviction")
-    else:
-        yield Check("queue", "ok", "the configured Redis answers and keeps what it is given")
+        return Check("queue", "fail", f"Redis may evict jobs ({policy}); set its maxmemory-policy to noeviction")
+    return Check("queue", "ok", "the configured Redis answers and keeps what it is given")
 
 
 async def _redis_policy(url: str) -> str:

@@ -11,6 +11,7 @@ from msgspec import to_builtins
 
 from ..domain.api_keys import KeyFilter, NewKey
 from ..domain.principals import CLIENT_SCOPES, Principal, parse_scopes
+from ..domain.records import Team
 from ..domain.text import one_line
 from ..http.keys import ApiKey, NewApiKey, api_key, new_api_key
 from ..services.keys import Keys
@@ -22,8 +23,7 @@ _PAGE = 200
 
 async def create(keys: Keys, operator: Operator, options: argparse.Namespace) -> Report:
     """Make a key for a team, the local one where none is named."""
-    team_id = options.team if options.new_team is None else (await operator.found_team(options.new_team)).id
-    principal = await operator.acting_for(team_id)
+    principal = operator.acting_for(await _team(operator, options))
     new = NewKey(
         name=options.name,
         scopes=parse_scopes(options.scopes) if options.scopes else CLIENT_SCOPES,
@@ -35,12 +35,14 @@ async def create(keys: Keys, operator: Operator, options: argparse.Namespace) ->
 
 async def list_all(keys: Keys, operator: Operator, options: argparse.Namespace) -> Report:
     """List the keys of every team, or of one."""
-    teams = [options.team] if options.team is not None else [team.id for team in await operator.teams()]
-    found = [key for team_id in teams for key in await _of_team(keys, await operator.acting_for(team_id))]
+    teams = [await operator.team(options.team)] if options.team is not None else await operator.teams()
+    found = [(key, team.name) for team in teams for key in await _of_team(keys, operator.acting_for(team))]
     lines = [
-        f"{key.id}  {key.status:<7}  {one_line(key.name)}: {' '.join(key.scopes)} ({_reach(key)})" for key in found
+        f"{key.id}  {key.status:<7}  {one_line(key.name)}: {' '.join(key.scopes)} ({_reach(key, name)})"
+        for key, name in found
     ]
-    return Report("\n".join(lines) or "There are no API keys yet.", {"keys": to_builtins(found)})
+    data = {"keys": [{**to_builtins(key), "teamName": name} for key, name in found]}
+    return Report("\n".join(lines) or "There are no API keys yet.", data)
 
 
 async def revoke(keys: Keys, operator: Operator, options: argparse.Namespace) -> Report:
@@ -65,6 +67,12 @@ VERBS: Mapping[str, Callable[[Keys, Operator, Any], Awaitable[Report]]] = {
 }
 
 
+async def _team(operator: Operator, options: argparse.Namespace) -> Team:
+    if options.new_team is not None:
+        return await operator.found_team(options.new_team)
+    return await (operator.local_team() if options.team is None else operator.team(options.team))
+
+
 async def _of_team(keys: Keys, principal: Principal) -> list[ApiKey]:
     listed: list[ApiKey] = []
     wanted = KeyFilter(limit=_PAGE)
@@ -81,8 +89,9 @@ def _issued(what: str, made: NewApiKey) -> Report:
     return Report(f"{about}\nThis is the only time that it is shown:\n{made.key}", to_builtins(made))
 
 
-def _reach(key: ApiKey) -> str:
-    reach = f"team {key.team_id}" if key.project_id is None else f"project {key.project_id} of team {key.team_id}"
+def _reach(key: ApiKey, team_name: str | None = None) -> str:
+    team = f"team {key.team_id}" if team_name is None else f"team {one_line(team_name)}, {key.team_id}"
+    reach = team if key.project_id is None else f"project {key.project_id} of {team}"
     if key.expires_at_epoch is None:
         return reach
     return f"{reach}, until {datetime.fromtimestamp(key.expires_at_epoch / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"

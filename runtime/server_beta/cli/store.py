@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..domain.errors import ClaudeMemError, StartRefused
 from ..settings import Settings
-from . import identity, lockfile, state
+from . import health, identity, lockfile, state
 from .command import Context
-from .state import StateFolder
+from .state import Running, StateFolder, reachable
 
 if TYPE_CHECKING:
     from ..storage.database import Database
@@ -54,7 +54,8 @@ def _is_served(context: Context, settings: Settings) -> bool:
         if isinstance(lock, lockfile.Free):
             if _take(context, settings):
                 return False
-        elif _is_ready(folder, lock):
+        elif (running := _ready(folder, lock)) is not None:
+            _require_embedded(context, running)
             return True
         if time.monotonic() > deadline:
             raise StartRefused(f"{context.runtime.name} is starting or stopping, and takes long; try again later.")
@@ -71,7 +72,18 @@ def _take(context: Context, settings: Settings) -> bool:
     return isinstance(lockfile.acquire(context.folder.lock, identity.current()), lockfile.Lock)
 
 
-def _is_ready(folder: StateFolder, lock: lockfile.Held) -> bool:
+def _ready(folder: StateFolder, lock: lockfile.Held) -> Running | None:
     # Another command that works on the store holds the lock, too, and says nothing about itself.
     running = state.read(folder)
-    return running is not None and running.process == lock.holder and not lock.is_stopping
+    return running if running is not None and running.process == lock.holder and not lock.is_stopping else None
+
+
+def _require_embedded(context: Context, running: Running) -> None:
+    answer = health.ask_health(reachable(running.host), running.port)
+    match answer.body if answer is not None else {}:
+        case {"postgres": {"embedded": False}}:
+            raise StartRefused(
+                f"The running {context.runtime.name} uses another database than these settings name; set "
+                "CLAUDE_MEM_SERVER_DATABASE_URL as it has it, best in "
+                f"{context.folder.root / 'settings.json'}, where every shell finds it."
+            )

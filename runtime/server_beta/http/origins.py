@@ -12,7 +12,10 @@ from urllib.parse import urlsplit
 from ..domain.errors import Forbidden
 
 _PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
-_FOREIGN_HOST = "This server does not answer under that name; call it as http://127.0.0.1."
+_FOREIGN_HOST = (
+    "This server does not answer under that name; call it as http://127.0.0.1, or set CLAUDE_MEM_PUBLIC_HOSTS "
+    "to the name under which clients call it."
+)
 _FOREIGN_ORIGIN = "Web pages of another origin may not call this server."
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from ..domain.errors import NotFound
+from ..domain.errors import Conflict, NotFound
 from ..domain.ids import ApiKeyId, ProjectId, TeamId, new_id
 from ..domain.principals import Principal, Scope
 from ..domain.privacy import protect_text
 from ..domain.records import Team
 from ..domain.tenancy import LOCAL_TEAM_ID, LOCAL_TEAM_NAME
+from ..domain.text import one_line
 from ..storage import audit, keys, tenants
 from ..storage.database import Database
 
@@ -30,10 +31,15 @@ class Operator:
             return await tenants.teams(connection)
 
     async def found_team(self, name: str) -> Team:
-        """Make a team."""
-        team_id = TeamId(new_id())
+        """Make a team; raises Conflict for a name that another one has."""
+        team_id, name = TeamId(new_id()), protect_text(name)
         async with self.database.transaction() as connection:
-            await tenants.ensure_team(connection, team_id, protect_text(name))
+            await tenants.take_turns(connection)
+            # A store that no server has opened yet has no local team, but its name is taken.
+            await tenants.ensure_team(connection, LOCAL_TEAM_ID, LOCAL_TEAM_NAME)
+            if known := [team for team in await tenants.teams(connection) if team.name == name]:
+                raise Conflict(f"The team {known[0].id} has that name already; give its id or name with --team.")
+            await tenants.ensure_team(connection, team_id, name)
             await audit.record(
                 connection,
                 _principal(team_id),
@@ -47,15 +53,31 @@ class Operator:
         assert team is not None, "it was made in this transaction"
         return team
 
-    async def acting_for(self, team_id: TeamId | None) -> Principal:
-        """Return who acts for a team, without one for the local team; raises NotFound for a team that is not there."""
+    async def local_team(self) -> Team:
+        """Return the team of this machine's own work."""
         async with self.database.connection() as connection:
-            if team_id is None:
-                # A store that no server has opened yet has none.
-                await tenants.ensure_team(connection, LOCAL_TEAM_ID, LOCAL_TEAM_NAME)
-            elif await tenants.team(connection, team_id) is None:
-                raise NotFound(f"There is no team {team_id} in this store; --new-team NAME makes one.")
-        return _principal(team_id or LOCAL_TEAM_ID)
+            # A store that no server has opened yet has none.
+            await tenants.ensure_team(connection, LOCAL_TEAM_ID, LOCAL_TEAM_NAME)
+            team = await tenants.team(connection, LOCAL_TEAM_ID)
+        assert team is not None, "it cannot be deleted"
+        return team
+
+    async def team(self, word: str) -> Team:
+        """Find a team by its id or name; raises NotFound, and Conflict for a name that several teams have."""
+        teams = await self.teams()
+        found = [team for team in teams if str(team.id) == word.lower()] or [
+            team for team in teams if team.name == word
+        ]
+        if len(found) > 1:
+            ids = ", ".join(str(team.id) for team in found)
+            raise Conflict(f"Several teams have that name; name one by its id: {ids}.")
+        if not found:
+            raise NotFound(f"There is no team {one_line(word)} in this store; --new-team NAME makes one.")
+        return found[0]
+
+    def acting_for(self, team: Team) -> Principal:
+        """Return who acts for a team."""
+        return _principal(team.id)
 
     async def acting_on(self, key_id: ApiKeyId) -> Principal:
         """Return who acts for the team of a key; raises NotFound for a key that is not there."""

@@ -98,7 +98,7 @@ class Database:
             async with database._pool.acquire():
                 pass
         except (*UNREACHABLE, ValueError, asyncpg.PostgresError) as error:
-            raise DatabaseUnreachable from error
+            raise connect_failure(error) from error
         database._pulse.start()
         return database
 
@@ -177,6 +177,22 @@ class Database:
         for patience in tuple(self._queueing):
             if not patience.expired():
                 patience.reschedule(0)
+
+
+def connect_failure(error: BaseException) -> DatabaseUnreachable:
+    """Say why there is no connection, without quoting the driver, whose text may name the user or the host."""
+    match error:
+        case asyncpg.InvalidAuthorizationSpecificationError():
+            return DatabaseUnreachable(
+                "The configured database refuses the user or password of CLAUDE_MEM_SERVER_DATABASE_URL."
+            )
+        case asyncpg.InvalidCatalogNameError():
+            return DatabaseUnreachable(
+                "The configured Postgres has no database of that name; create it or correct "
+                "CLAUDE_MEM_SERVER_DATABASE_URL."
+            )
+        case _:
+            return DatabaseUnreachable()
 
 
 async def _keep(_connection: object) -> None:

@@ -10,7 +10,7 @@ import asyncpg
 import structlog
 
 from ..domain.errors import DatabaseUnreachable, SchemaRefused
-from .database import UNREACHABLE
+from .database import UNREACHABLE, connect_failure
 
 log = structlog.get_logger()
 
@@ -60,7 +60,7 @@ async def migrate(dsn: str, wanted: tuple[Migration, ...] | None = None, *, may_
     try:
         connection = await asyncpg.connect(dsn, timeout=5, command_timeout=_SECONDS)
     except (*UNREACHABLE, ValueError, asyncpg.PostgresError) as error:
-        raise DatabaseUnreachable from error
+        raise connect_failure(error) from error
     try:
         connection.add_log_listener(_tell)
         # Of the session, so that it holds from one migration's transaction to the next and ends with this process.

@@ -26,6 +26,11 @@ async def teams(connection: Connection) -> Sequence[Team]:
     return [records.team(row) for row in await connection.rows("tenants/teams", None)]
 
 
+async def take_turns(connection: Connection) -> None:
+    """Let nobody else make a team before this transaction ends."""
+    await connection.run("tenants/take_turns")
+
+
 async def lock_team(connection: Connection, team_id: TeamId) -> bool:
     """Take turns with others that do something once for a team; false when there is no such team."""
     return await connection.row("tenants/lock_team", team_id) is not None

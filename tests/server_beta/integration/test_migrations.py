@@ -7,7 +7,7 @@ import contextlib
 import re
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ import pytest
 import structlog
 
 from server_beta.domain.errors import DatabaseUnreachable, SchemaRefused
+from server_beta.storage.database import Database
 from server_beta.storage.migrate import _ADVISORY_LOCK, Migration, migrate, migrations
 from tests.support.catalog import Link, links, schema
 from tests.support.population import Population, populate, snapshot
