@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from server_beta.domain.principals import CLIENT_SCOPES, LOCAL_SCOPES, Scope
-from server_beta.http.route import Route
+from server_beta.http.route import Entry, Route
 from server_beta.http.routes import ROUTES
 from tests.support.processes import REPOSITORY, watched_data_dir
 from tests.support.server import Server, command, running_server, turn
@@ -24,6 +24,7 @@ _NO_PROJECT = "00000000-0000-7000-8000-000000000000"
 
 # What each question needs to be answered; every one that the programs ask must be here.
 _ASKED: dict[tuple[str, str], tuple[str, object]] = {
+    ("GET", "/v1/connect"): ("", None),
     ("GET", "/v1/projects"): ("", None),
     ("POST", "/v1/search"): ("", {"query": "cents"}),
     ("GET", "/v1/timeline"): ("?anchor=9f3c21d0", None),
@@ -65,7 +66,7 @@ def test_every_route_that_the_programs_ask_is_open_to_their_keys(scopes: frozens
     questions = _questions(_CLI)
     assert questions == set(_ASKED)
     for method, path in questions:
-        assert _route(method, path).scope in scopes, path
+        assert _route(method, path).scope in {*scopes, Entry.ANY_KEY}, path
     assert _hook_paths() == {"/v1/hooks/", "/v1/hooks/claude-code/"}
     hooks = [route for route in ROUTES if route.path.startswith("/v1/hooks/")]
     assert hooks

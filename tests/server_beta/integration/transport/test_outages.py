@@ -263,7 +263,7 @@ async def test_terminated_connections_cost_no_message(empty_database: str) -> No
         async with await psycopg.AsyncConnection.connect(empty_database, autocommit=True) as connection:
             await connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
             )
 
     async with opened(BullmqTransport.on_postgres(empty_database, "claude_mem")) as transport:
