@@ -17,9 +17,10 @@ from tests.support.redis import RedisServer
 
 
 @pytest.fixture(scope="session", autouse=True)
-def hangups_end_programs() -> None:
-    """Let SIGHUP do what it does: under nohup it is ignored, and every program under test would inherit that."""
+def signals_end_programs() -> None:
+    """Let SIGHUP and SIGINT do what they do: under nohup or `&` they are ignored, which programs under test inherit."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
