@@ -53,11 +53,6 @@ class Settings:
         """Whether this server starts its own Postgres in the data folder."""
         return self.database_url is None
 
-    @property
-    def uses_redis(self) -> bool:
-        """Whether BullMQ runs on Redis rather than on its Postgres backend."""
-        return self.redis_url is not None
-
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Read the settings; raises InvalidSettings naming the setting that cannot be used."""

@@ -49,7 +49,6 @@ def test_every_recorded_event_is_understood(distillery: Distillery, session: str
             assert event.session_external_id == line["input"]["session_id"]
             assert event.turn_key == line["input"].get("prompt_id")
             assert event.payload == line["input"]
-            assert event.is_turn_end is (line["event"] == "Stop")
             assert event.is_session_end is (line["event"] == "SessionEnd")
             assert event.wants_context is (line["event"] == "SessionStart")
             assert event.wants_file_context is (line["event"] == "PreToolUse")

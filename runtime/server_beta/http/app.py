@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache, partial
+
 from aiohttp import web
 
 from ..domain.principals import Scope
@@ -10,7 +13,7 @@ from .body import MAX_BODY_BYTES, expect_later
 from .edge import add_headers, edge
 from .exchange import SERVICES
 from .limits import Limits
-from .openapi import DOCUMENT, describe
+from .openapi import DOCUMENT, Json, describe
 from .origins import OriginRule
 from .route import Entry
 from .routes import ROUTES
@@ -24,7 +27,9 @@ def build_app(services: Services, settings: Settings) -> web.Application:
     middleware = edge(services, rule, Limits(settings.rate_limit_per_min), scopes)
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[middleware])
     app[SERVICES] = services
-    app[DOCUMENT] = describe(ROUTES)
+    # When it is first asked for: making it costs more than all the rest here, at every start.
+    document: Callable[[], Json] = cache(partial(describe, ROUTES))
+    app[DOCUMENT] = document
     for route in ROUTES:
         added = app.router.add_route(route.method, route.pattern(), route.serve(), expect_handler=expect_later)
         scopes[added] = route.scope

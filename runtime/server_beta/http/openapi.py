@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -20,7 +20,7 @@ from .route import EVENT_STREAM, JSON, Entry, Route, Shape
 
 Json = dict[str, Any]
 
-DOCUMENT: web.AppKey[Json] = web.AppKey("openapi", dict)
+DOCUMENT: web.AppKey[Callable[[], Json]] = web.AppKey("openapi")
 
 _COMPONENTS = "#/components/schemas/"
 # The router's own grammar of a path: a name, and perhaps the pattern that it must match, which may hold braces.
@@ -48,7 +48,7 @@ _HEADERS: Json = {
 
 async def document(exchange: Exchange) -> Answer[dict[str, object]]:
     """Describe the whole API in OpenAPI 3.1."""
-    return Answer(exchange.request.app[DOCUMENT])
+    return Answer(exchange.request.app[DOCUMENT]())
 
 
 def describe(routes: Sequence[Route]) -> Json:

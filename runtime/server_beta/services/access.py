@@ -62,14 +62,6 @@ class Access:
             raise Forbidden
         return known.principal
 
-    async def still_valid(self, principal: Principal) -> bool:
-        """Ask the store whether a caller that was let in may stay: for what goes on long after its request began."""
-        if principal.key_id is None:
-            return True
-        async with self._database.connection() as connection:
-            stored = await keys.get(connection, principal.team_id, principal.project_id, principal.key_id)
-        return stored is not None and self._is_usable(stored)
-
     async def note_use(self) -> None:
         """Write down when keys were last used, for all that were since the last call."""
         used, self._used = self._used, set()

@@ -70,9 +70,12 @@ class Ingest:
             received_at=self.clock.now(),
             audit_id=new_id(),
         )
+        # Only of an event that its sender has not named, the whole content is read.
+        unnamed = [new.payload for new, _ in called if new.source_event_id is None]
+        keys = await aside(lambda: [idempotency_key(principal, new) for new, _ in called], unnamed)
         writes = [
-            Write(EventId(new_id()), new, idempotency_key(principal, new), JobId(new_id()), call, delivery)
-            for new, call in called
+            Write(EventId(new_id()), new, key, JobId(new_id()), call, delivery)
+            for (new, call), key in zip(called, keys, strict=True)
         ]
         written = await self.writer.write(writes)
         stored = sum(answer.created for answer in written)

@@ -74,11 +74,6 @@ class HookEvent:
         return self.event_type == "UserPromptSubmit"
 
     @property
-    def is_turn_end(self) -> bool:
-        """Whether the agent has answered and the turn can be generated from."""
-        return self.event_type == "Stop"
-
-    @property
     def is_session_end(self) -> bool:
         """Whether the client has left the session."""
         return self.event_type == "SessionEnd"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable
 
 from .redaction import redact
 from .secret_forms import REDACTED, is_secret_member
@@ -39,11 +38,6 @@ def protect_text(text: str, limit: int | None = None) -> str:
     public = cut_tags(scrub(text))
     # The margin holds every secret that lies across the later cut: it is found whole, and redacted.
     return redact(public if limit is None else cap(public, limit + _MARGIN))
-
-
-def scrub_json(value: object) -> object:
-    """Return JSON `value` without characters that no store accepts; keys included, secrets and tags left alone."""
-    return _walk(value, scrub, 0)
 
 
 _NAMES = "|".join(TAGS)
@@ -99,20 +93,6 @@ def _protected_member(name: str, value: object, limit: int | None, depth: int) -
         # Several passwords are each one.
         return [REDACTED if is_secret_member(name, one) else _protected(one, limit, depth + 1) for one in value]
     return REDACTED if is_secret_member(name, value) else _protected(value, limit, depth)
-
-
-def _walk(value: object, change: Callable[[str], str], depth: int) -> object:
-    if depth > MAX_DEPTH:
-        return _TOO_DEEP
-    match value:
-        case str():
-            return change(value)
-        case dict():
-            return {change(str(key)): _walk(member, change, depth + 1) for key, member in value.items()}
-        case list() | tuple():
-            return [_walk(member, change, depth + 1) for member in value]
-        case _:
-            return _storable(value)
 
 
 def _storable(value: object) -> object:

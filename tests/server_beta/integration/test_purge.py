@@ -359,6 +359,7 @@ async def test_others_record_events_while_much_is_purged(chain: Chain) -> None:
     await _fill(chain.store, chain.tenant, 20_000)
     # A store that has been running for a minute has these statistics.
     await run_sql(chain.store, "ANALYZE")
+    started = time.monotonic()
     purging = asyncio.create_task(_purge(chain.store, chain.tenant))
     waits: list[float] = []
     number = 0
@@ -372,10 +373,12 @@ async def test_others_record_events_while_much_is_purged(chain: Chain) -> None:
         )
         waits.append(time.monotonic() - began)
     purged = await purging
+    whole = time.monotonic() - started
     assert purged.observations == 20_000
     assert purged.events >= 20_000
     assert len(waits) > 20
-    assert max(waits) < 1.5, sorted(waits)[-5:]
+    # Of a purge that held them off, somebody would wait for nearly all.
+    assert max(waits) < whole / 2, (whole, sorted(waits)[-5:])
 
 
 def _sessionless(tenant: Tenant, number: int) -> NewEvent:

@@ -107,6 +107,21 @@ async def test_an_id_in_place_of_a_question_comes_before_what_quotes_it(
     assert await recall.search(tenant.principal, SearchRequest(short, project_id=elsewhere.id)) == []
 
 
+@pytest.mark.parametrize("words", [1, 500])
+async def test_the_best_match_comes_first_however_long_the_question(
+    store: Database, tenant: Tenant, recall: Observations, words: int
+) -> None:
+    for title in ("Rounding of invoices", "Rounding half cents up in the cart", "Deployment"):
+        await remember(store, tenant.principal.team_id, tenant.project, title)
+    padding = " ".join(f"zz{number}" for number in range(words))[:3_900]
+    hits = await recall.search(tenant.principal, SearchRequest(f"rounding half cents {padding}"))
+    assert [hit.observation.draft.title for hit in hits] == [
+        "Rounding half cents up in the cart",
+        "Rounding of invoices",
+    ]
+    assert hits[0].score > hits[1].score > 0
+
+
 async def test_nothing_of_another_team_or_project_is_seen(
     store: Database, tenant: Tenant, recall: Observations
 ) -> None:

@@ -21,7 +21,7 @@ def test_nothing_needs_to_be_set(tmp_path: Path) -> None:
     settings = _settings(tmp_path)
     assert (settings.host, settings.port, settings.provider) == ("127.0.0.1", 37877, "extractive")
     assert settings.uses_embedded_postgres
-    assert not settings.uses_redis
+    assert settings.redis_url is None
     assert set(settings.lane_concurrency.values()) == {1}
 
 
